@@ -1,0 +1,242 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Carries plans out: one loop that looks, decides, writes and waits for all units of a task together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _snapshots, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline, growing
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
+    FatalError,
+    NotFoundError,
+    NotSentError,
+    RefusedError,
+    UCloudStackError,
+    UnknownFateError,
+    WrongStateError,
+)
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import USELESS, Progress, Seen, Sent, Snapshot, Step
+
+Decide = Callable[[Seen, Progress, float], Step]
+
+FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.5, 1.5, 15.0
+"""Seconds between two looks while work goes on: a snapshot takes minutes, but a small one seconds."""
+
+
+@dataclass
+class Unit:
+    """One piece of work: a function that decides, and the progress it decides on.
+
+    ``snapshot_id`` is watched from the start; a unit without one watches its disk until its step names a snapshot.
+    """
+
+    decide: Decide
+    disk_id: str
+    snapshot_id: str | None = None
+    progress: Progress = Progress()
+    step: Step = Step("look", "pending", "")
+    first: Step | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def watched(self) -> list[str]:
+        """The ids of the snapshots that the next look must show."""
+        return [each for each in dict.fromkeys((self.snapshot_id, self.step.snapshot_id)) if each]
+
+    @property
+    def final(self) -> Step:
+        """The last decision; the snapshot is the one that was asked for, where one was."""
+        return replace(self.step, snapshot_id=self.snapshot_id or self.step.snapshot_id)
+
+    @property
+    def involved(self) -> list[str]:
+        """The ids of all snapshots that this unit was about, those it made among them."""
+        return [*self.watched, *(sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id)]
+
+    def consider(self, seen: Seen, now: float) -> None:
+        self.step = self.decide(seen, self.progress, now)
+        self.first = self.first or self.step
+        self.warnings += [each for each in self.step.warnings if each not in self.warnings]
+
+
+class Task:
+    """What the units of one task share: the client, one deadline, and every snapshot seen, as last seen."""
+
+    def __init__(self, client: Client, seconds: float) -> None:
+        self.client = client
+        self.deadline = Deadline(client.clock, seconds)
+        self.latest: dict[str, Snapshot] = {}
+        self.timed_out = False
+
+    def look(self, snapshot_ids: Iterable[str] = (), disk_ids: Iterable[str] = ()) -> Seen:
+        """One look at snapshots and disks, in as few calls as it takes. Raises as :meth:`Client.listing`."""
+        ids, disks = sorted(set(snapshot_ids)), list(dict.fromkeys(disk_ids))
+        found = _snapshots.by_ids(self.client, ids, self.deadline) if ids else []
+        found += _snapshots.of_disks(self.client, disks, self.deadline) if disks else []
+        seen = Seen({each.snapshot_id: each for each in found}, frozenset(disks))
+        self.latest.update(seen.snapshots)
+        return seen
+
+    def plan(self, units: Sequence[Unit], seen: Seen) -> None:
+        """Every unit's first decision: what check mode shows, and where :meth:`carry_out` begins."""
+        for unit in units:
+            unit.progress = Progress(known=frozenset(seen.snapshots))
+        self._consider(units, seen)
+
+    def carry_out(self, units: Sequence[Unit]) -> None:
+        """Write, pause, look and decide again, until every planned unit is done or time is up."""
+        pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
+        while todo := [unit for unit in units if unit.step.do != "done"]:
+            if not self.deadline.left:
+                return self._give_up(todo)
+            if self._write([unit for unit in todo if unit.step.do != "wait"]):
+                pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
+            self.deadline.pause(next(pauses))
+            try:
+                seen = self.look((each for unit in todo for each in unit.watched), (unit.disk_id for unit in todo if not unit.watched))
+                self._consider(todo, seen)
+            except FatalError as error:
+                return self._give_up(todo, str(error))
+            except UCloudStackError:
+                continue  # a look that fails for a reason that may pass says nothing of the work
+
+    def duplicates(self, units: Iterable[Unit], name: str) -> list[str]:
+        """Warnings about disks that have several snapshots of a name that these units made: two tasks at the same moment may do that."""
+        disk_ids = [unit.disk_id for unit in units if any(sent.do == "create" for sent in unit.progress.sent)]
+        try:
+            seen = self.look(disk_ids=disk_ids)
+        except UCloudStackError as error:
+            return [f"It could not be checked whether snapshots named {name!r} were made twice: {error}"]
+        usable = ([each for each in seen.named(disk_id, name) if each.status not in USELESS] for disk_id in disk_ids)
+        return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots)]
+
+    def _consider(self, units: Sequence[Unit], seen: Seen) -> None:
+        now = self.client.clock.now()
+        for unit in units:
+            looks = [(now, each, seen.snapshots[each].status if each in seen.snapshots else None) for each in unit.watched]
+            unit.progress = replace(unit.progress, looks=(*unit.progress.looks, *looks))
+            unit.consider(seen, now)
+        again = [unit for unit in units if unit.step.do == "look"]
+        if again:
+            full = self.look(disk_ids=(unit.disk_id for unit in again))
+            for unit in again:
+                unit.consider(Seen({**seen.snapshots, **full.snapshots}, seen.disks | full.disks), now)
+
+    def _write(self, units: Sequence[Unit]) -> bool:
+        """Carry out the units' steps side by side. True when any may have taken effect."""
+        with ThreadPoolExecutor(max_workers=self.client.config.parallelism) as threads:
+            fates = list(threads.map(self._send, units))
+        for unit, sent in zip(units, fates):
+            unit.progress = replace(unit.progress, sent=(*unit.progress.sent, sent))
+            unit.step = replace(unit.step, do="wait", snapshot_id=sent.snapshot_id or unit.step.snapshot_id)
+        return any(sent.fate in ("accepted", "unknown") for sent in fates)
+
+    def _send(self, unit: Unit) -> Sent:
+        """One write, sent once; what is known of it afterwards."""
+        step = unit.final if unit.step.do != "create" else unit.step
+        assert step is not None
+        snapshot_id, ret_code, msg = None, None, ""
+        try:
+            if not self.deadline.left:
+                raise RefusedError("time was up before the call was made.")
+            if step.do == "create":
+                snapshot_id = _snapshots.create(self.client, step.disk_id, step.name, step.remark)
+            elif step.do == "delete":
+                _snapshots.delete(self.client, step.snapshot_id or "")
+            else:
+                self._check_still_off(unit)
+                _snapshots.rollback(self.client, step.disk_id, step.snapshot_id or "")
+            fate = "accepted"
+        except UCloudStackError as error:
+            fate, msg, ret_code = self._fate(step, error), str(error), error.ret_code
+        return Sent(step.do, fate, self.client.clock.now(), snapshot_id, msg, ret_code)
+
+    def _fate(self, step: Step, error: UCloudStackError) -> str:
+        if isinstance(error, UnknownFateError):
+            return "unknown"
+        if isinstance(error, NotFoundError) and step.do == "delete":
+            return "missing"
+        if isinstance(error, WrongStateError) and step.do != "delete":
+            return "refused" if self._may_pass(step.disk_id) else "failed"
+        return "refused" if isinstance(error, (NotSentError, RefusedError)) else "failed"
+
+    def _may_pass(self, disk_id: str) -> bool:
+        """Whether the disk is in a state that passes by itself; assumed where it cannot be asked."""
+        try:
+            disk = _vms.attachments(self.client, [disk_id], self.deadline)[0].get(disk_id)
+        except UCloudStackError:
+            return True
+        return disk is None or disk.status not in _plan.LOST_DISK
+
+    def _check_still_off(self, unit: Unit) -> None:
+        """Before a rollback is sent once more: its VM may have been started since. Raises FatalError when it was."""
+        if any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
+            disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
+            if disk and _plan.is_on(disk):
+                raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}")
+
+    def _give_up(self, units: Sequence[Unit], why: str = "") -> None:
+        self.timed_out = True
+        for unit in units:
+            current = self.latest.get(unit.watched[-1]) if unit.watched else None
+            unit.step = _plan.timed_out(unit.step, unit.progress, current, self.deadline.seconds, why)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a module answers: one entry per item asked, and what follows from them."""
+
+    results: list[dict[str, Any]]
+    counts: dict[str, int]
+    snapshots: list[dict[str, Any]]
+    changed: bool
+    failed: bool
+    msg: str
+    before: str
+    after: str
+    warnings: list[str]
+
+
+def report(
+    task: Task, outcomes: Sequence[str], items: Sequence[Sequence[Unit]], warnings: Iterable[str] = (), helpers: Sequence[Unit] = ()
+) -> Report:
+    """``items``: for each item that was asked for, in that order, the units that it took. The diff shows their first steps.
+
+    ``helpers``: units that were needed on the way, whose snapshots and warnings the user gets to see as well.
+    """
+    units = [unit for item in items for unit in item] + list(helpers)
+    plans = [_plan.merged([unit.first or unit.step for unit in item]) for item in items]
+    steps = [_plan.merged([unit.final for unit in item]) for item in items]
+    failures = [f"{step.disk_id or step.snapshot_id}: {step.msg}" for step in steps if step.failed]
+    counts = Counter(step.outcome for step in steps)
+    involved = dict.fromkeys(each for unit in units for each in unit.involved)
+    return Report(
+        results=[
+            {
+                "disk_id": step.disk_id or None,
+                "snapshot_id": step.snapshot_id,
+                "outcome": step.outcome,
+                "msg": step.msg,
+                "ret_code": step.ret_code,
+            }
+            for step in steps
+        ],
+        counts={outcome: counts[outcome] for outcome in outcomes},
+        snapshots=[task.latest[each].as_result() for each in involved if each in task.latest],
+        changed=any(step.changed for step in steps),
+        failed=bool(failures),
+        msg=f"{len(failures)} of {len(steps)} failed: {'; '.join(failures)}" if failures else "",
+        before="".join(f"{plan.before}\n" for plan in plans),
+        after="".join(f"{plan.after}\n" for plan in plans),
+        warnings=list(dict.fromkeys([*(warning for unit in units for warning in unit.warnings), *warnings])),
+    )

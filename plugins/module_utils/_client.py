@@ -1,0 +1,406 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The API over HTTP: sign, send, read the answer, classify what went wrong, page through lists.
+
+It knows no action by name. Sources: API guide chapter 1 (signature, forms, answers); no redirect is followed, because the
+login page it leads to is not the API and a POST would be turned into a GET.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import ssl
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline, growing
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
+    EndpointError,
+    NotFoundError,
+    NotSentError,
+    RefusedError,
+    TooFrequentError,
+    UCloudStackError,
+    UnknownFateError,
+    refusal,
+)
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import whole_number
+
+try:
+    import requests
+    import requests.adapters
+    import requests.certs
+except ImportError:
+    pass  # reported by the modules, with missing_required_lib
+
+PAGE = 100
+"""Most entries an answer may hold (API guide 5.2)."""
+MOST_BYTES = 16 * 1024 * 1024
+"""An answer of 100 entries has some 100 kB; what is larger than this is none."""
+CONNECT_TIMEOUT = 10.0
+READ_ATTEMPTS = 5
+LISTING_ATTEMPTS = 3
+UNCONNECTED = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout"})
+"""Exceptions of requests and urllib3 that say that no connection came to be."""
+
+Params = Mapping[str, Any]
+
+
+class UnsettledListingError(UCloudStackError):
+    """A list changed every time while its pages were read, so that nothing can be said of what is not in it."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where the API is and who asks. ``request_timeout``: seconds for one HTTP request; ``ca_path``: a file or folder."""
+
+    api_url: str
+    public_key: str
+    private_key: str = field(repr=False)
+    region: str
+    zone: str | None = None
+    project_id: str | None = None
+    validate_certs: bool = True
+    ca_path: str | None = None
+    request_timeout: float = 30.0
+    parallelism: int = 16
+
+
+def flatten(params: Params) -> dict[str, str]:
+    """Parameters as the API writes them: lists as ``Name.0``, ``Name.1``; numbers in decimal; booleans true/false; no None."""
+    flat: dict[str, str] = {}
+    for key, value in params.items():
+        if isinstance(value, (list, tuple)):
+            flat.update(flatten({f"{key}.{index}": item for index, item in enumerate(value)}))
+        elif isinstance(value, bool):
+            flat[key] = "true" if value else "false"
+        elif value is not None:
+            flat[key] = str(value)
+    return flat
+
+
+def signature(flat: Mapping[str, str], private_key: str) -> str:
+    """Lower-case hex SHA-1 over all parameters sorted by name, name and value unescaped, then the private key (API guide 1)."""
+    text = "".join(key + flat[key] for key in sorted(flat, key=str.encode)) + private_key
+    return hashlib.sha1(text.encode()).hexdigest()
+
+
+class Pace:
+    """How fast all threads together may send.
+
+    Nothing is held back until the API says that calls come too often; then the gap between two calls doubles, and shrinks
+    again with every call that goes through.
+    """
+
+    FIRST, MOST = 0.1, 10.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._gap = 0.0
+        self._next = 0.0
+        self._slowed_at = float("-inf")
+
+    def wait(self) -> float:
+        """Sleep until this call's turn; returns when that was, in monotonic seconds."""
+        with self._lock:
+            turn = max(self._clock.now(), self._next)
+            self._next = turn + self._gap
+        delay = turn - self._clock.now()
+        if delay > 0:
+            self._clock.sleep(delay)
+        return turn
+
+    def slower(self, sent_at: float) -> None:
+        """A call sent at ``sent_at`` came too often. Calls already under way when the pace was last cut do not cut it again."""
+        with self._lock:
+            if sent_at >= self._slowed_at:
+                self._slowed_at = self._clock.now()
+                self._gap = min(max(self.FIRST, self._gap * 2), self.MOST)
+                self._next = max(self._next, self._slowed_at + self._gap)
+
+    def faster(self) -> None:
+        with self._lock:
+            self._gap = self._gap * 0.9 if self._gap > self.FIRST / 4 else 0.0
+
+
+class Client:
+    """One session for all threads of a task. ``calls`` counts the requests by action, those without an answer too."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        """Raises EndpointError when the URL, or the CA file or folder, cannot be used."""
+        self.config = config
+        self.clock = clock or Clock()
+        self.calls: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._pace = Pace(self.clock)
+        self._session = _session(config)
+
+    def write(self, action: str, params: Params) -> dict[str, Any]:
+        """Send once. Returns the answer with RetCode 0; raises what :mod:`_errors` says, the branch telling whether to repeat."""
+        sent_at = self._pace.wait()
+        with self._lock:
+            self.calls[action] += 1
+        try:
+            answer = self._exchange(action, params)
+        except TooFrequentError:
+            self._pace.slower(sent_at)
+            raise
+        self._pace.faster()
+        return answer
+
+    def read(self, action: str, params: Params, deadline: Deadline) -> dict[str, Any]:
+        """Send, and repeat with growing pauses what failed for a reason that may pass; too frequent calls until the deadline."""
+        attempts = 0
+        for pause in growing(0.5, 2, 8):
+            try:
+                return self.write(action, params)
+            except TooFrequentError:
+                if not deadline.left:
+                    raise
+            except (NotSentError, RefusedError, UnknownFateError):
+                attempts += 1
+                if attempts == READ_ATTEMPTS or not deadline.left:
+                    raise
+            deadline.pause(pause)
+        raise AssertionError("growing() does not end")
+
+    def listing(
+        self, action: str, params: Params, key: str, deadline: Deadline, most_pages: int | None = None
+    ) -> list[dict[str, Any]] | None:
+        """All entries of a list, each with its ``key``; None when that would take more than ``most_pages`` after the first.
+
+        Each page begins with the last entry of the one before. Where that overlap or the total moved, the list changed
+        meanwhile and is read again. Raises UnsettledListingError when it never stood still, else what :meth:`read` raises.
+        """
+        for attempt in range(LISTING_ATTEMPTS):
+            if attempt:
+                deadline.pause(0.5 * attempt)
+            total, entries = self._page(action, params, 0, deadline)
+            first_page = len(entries)
+            if first_page < total and most_pages is not None and total - first_page > most_pages * (PAGE - 1):
+                return None
+            while 1 < len(entries) < total:
+                offset = len(entries) - 1
+                now_total, page = self._page(action, params, offset, deadline)
+                if now_total != total or len(page) < 2 or page[0].get(key) != entries[-1].get(key):
+                    break
+                entries += page[1:]
+            if len(entries) == total and len({entry.get(key) for entry in entries}) == total:
+                return entries
+        raise UnsettledListingError(f"{action}: the list kept changing while its pages were read. Run the task again.")
+
+    def by_ids(self, action: str, ids_name: str, ids: Sequence[str], key: str, deadline: Deadline) -> list[dict[str, Any]]:
+        """The entries of these ids that exist, 100 ids a call. Raises what :meth:`listing` raises."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(ids), PAGE):
+            found += self._some_by_ids(action, ids_name, list(ids[start : start + PAGE]), key, deadline)
+        return found
+
+    def _some_by_ids(self, action: str, ids_name: str, ids: list[str], key: str, deadline: Deadline) -> list[dict[str, Any]]:
+        try:
+            return self.listing(action, {ids_name: ids}, key, deadline) or []
+        except NotFoundError:
+            # No guide says whether an unknown id is left out or fails the whole call; where it fails, halves find it quickly.
+            if len(ids) == 1:
+                return []
+            middle = len(ids) // 2
+            halves = (ids[:middle], ids[middle:])
+            return [entry for half in halves for entry in self._some_by_ids(action, ids_name, half, key, deadline)]
+
+    def _page(self, action: str, params: Params, offset: int, deadline: Deadline) -> tuple[int, list[dict[str, Any]]]:
+        answer = self.read(action, {**params, "Offset": offset, "Limit": PAGE}, deadline)
+        entries = answer.get("Infos") or []
+        total = whole_number(answer.get("TotalCount"))
+        if not isinstance(entries, list) or total is None or not all(isinstance(entry, dict) for entry in entries):
+            raise UnknownFateError(f"{action}: the answer is not a list as the API guide describes it.")
+        return total, entries
+
+    def _exchange(self, action: str, params: Params) -> dict[str, Any]:
+        config = self.config
+        common = {"Region": config.region, "Zone": config.zone, "ProjectID": config.project_id}
+        form = flatten({**common, **params, "Action": action, "PublicKey": config.public_key})
+        form["Signature"] = signature(form, config.private_key)
+        secrets = (config.private_key, form["Signature"])
+        status, location, body = self._post(action, form)
+        if 300 <= status < 400:
+            target = urlsplit(location).netloc or "another page"
+            raise EndpointError(
+                f"{action}: {config.api_url} redirects to {printable(target, secrets)}, which is probably a login page. "
+                "Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
+            )
+        if status == 429:
+            raise TooFrequentError(f"{action}: calls come too often (HTTP status 429). It passes by itself.")
+        answer = _parsed(body)
+        if status in (408, 499) or status >= 500 or (answer is None and 200 <= status < 300):
+            raise UnknownFateError(f"{action}: {_strange(status, body, secrets)}")
+        if answer is None:
+            raise EndpointError(f"{action}: {_strange(status, body, secrets)} Check api_url.")
+        ret_code = whole_number(answer.get("RetCode"))
+        if ret_code is None:
+            raise UnknownFateError(f"{action}: {_strange(status, body, secrets)}")
+        if ret_code != 0:
+            message = answer.get("Message")
+            raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "")
+        return answer
+
+    def _post(self, action: str, form: dict[str, str]) -> tuple[int, str, bytes]:
+        """HTTP status, Location and body. Raises NotSentError, UnknownFateError or EndpointError."""
+        config = self.config
+        give_up_at = self.clock.now() + config.request_timeout
+        try:
+            with self._session.post(
+                config.api_url,
+                data=form,
+                timeout=(min(CONNECT_TIMEOUT, config.request_timeout), config.request_timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = b""
+                while chunk := response.raw.read(65536, decode_content=False):
+                    body += chunk
+                    if len(body) > MOST_BYTES or self.clock.now() > give_up_at:
+                        raise UnknownFateError(f"{action}: the answer did not end within {MOST_BYTES} bytes and the request_timeout.")
+                return response.status_code, response.headers.get("Location", ""), body
+        except UCloudStackError:
+            raise
+        except Exception as error:  # requests and urllib3 raise many kinds, and which is which differs between their versions
+            raise _classified(action, config, error) from None
+
+
+def _session(config: Config) -> Any:
+    url = urlsplit(config.api_url)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise EndpointError(f"api_url is {config.api_url!r}: it must be a URL such as https://console.example.com/api.")
+    if url.username is not None or url.password is not None:
+        raise EndpointError("api_url must not hold a user name or password: the keys go into public_key and private_key.")
+    session = requests.Session()
+    session.proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
+    session.trust_env = False  # else ~/.netrc and REQUESTS_CA_BUNDLE of the machine would count; proxies are taken above
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.verify = config.validate_certs
+    session.headers.update({"User-Agent": "ansible-ucloudstack.cloud", "Accept-Encoding": "identity"})
+    if url.scheme == "https":
+        adapter = _context_adapter(_tls_context(config), config.parallelism)
+    else:
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism)
+    session.mount(f"{url.scheme}://", adapter)
+    return session
+
+
+def _tls_context(config: Config) -> ssl.SSLContext:
+    """Made once for all connections, since each new one parses the CA bundle. ``SSL_CERT_FILE`` and the like do not count."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not config.validate_certs:
+        requests.packages.urllib3.disable_warnings()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif config.ca_path:
+        try:
+            _trust(context, config.ca_path)
+        except OSError as error:
+            raise EndpointError(f"ca_path {config.ca_path!r} holds no CA certificates that can be read ({error}).") from None
+    else:
+        system = ssl.get_default_verify_paths()
+        for path in (requests.certs.where(), system.openssl_cafile, system.openssl_capath):
+            if Path(path).exists():
+                _trust(context, path)
+    return context
+
+
+def _trust(context: ssl.SSLContext, path: str) -> None:
+    if Path(path).is_dir():
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
+
+
+def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
+    class ContextAdapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs, ssl_context=context)
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            return super().proxy_manager_for(*args, **kwargs, ssl_context=context)
+
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            """Nothing to add: what is trusted is in the context, and naming a bundle here would have it parsed again."""
+
+    return ContextAdapter(pool_connections=1, pool_maxsize=connections)
+
+
+def _classified(action: str, config: Config, error: Exception) -> UCloudStackError:
+    """What an exception of requests, or of what it rests on, says of the request's fate."""
+    causes = list(_causes(error))
+    names = {type(cause).__name__ for cause in causes}
+    url = config.api_url
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return EndpointError(
+                f"{action}: the certificate of {url} is not trusted ({cause.verify_message}). Give the CA that signed it as ca_path, "
+                "and check that api_url has the name that the certificate was made for."
+            )
+    if names & {"InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError", "InvalidProxyURL", "UnicodeError"}:
+        return EndpointError(f"{action}: {url} is not a URL that can be opened. Check api_url and the proxy variables.")
+    reason = printable(str(causes[-1]) or type(causes[-1]).__name__, (config.private_key,))
+    if (
+        names & {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout"}
+        or "Tunnel connection failed" in reason
+    ):
+        return NotSentError(f"{action}: cannot connect to {url} ({reason}). Check api_url, the network and the proxy variables.")
+    if any(frame.name == "do_handshake" for cause in causes for frame in traceback.extract_tb(cause.__traceback__)):
+        return NotSentError(f"{action}: the TLS handshake with {url} failed ({reason}). Check that api_url should begin with https://.")
+    if names & {"ReadTimeout", "ReadTimeoutError"}:
+        return UnknownFateError(f"{action}: no answer from {url} within request_timeout, {config.request_timeout:g} seconds.")
+    return UnknownFateError(f"{action}: the connection to {url} broke before the answer was complete ({reason}).")
+
+
+def _causes(error: BaseException | None) -> Iterable[BaseException]:
+    """The exception and all that it grew from, outermost first: requests wraps urllib3, which wraps ssl, socket and http.client."""
+    met: list[BaseException] = []
+    todo = [error]
+    while todo:
+        cause = todo.pop(0)
+        if cause is None or cause in met:
+            continue
+        met.append(cause)
+        inner = [getattr(cause, "reason", None), *cause.args]
+        todo += [cause.__cause__, cause.__context__, *(each for each in inner if isinstance(each, BaseException))]
+    return met
+
+
+def _parsed(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in the body; None when there is none."""
+    try:
+        answer = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _strange(status: int, body: bytes, secrets: Iterable[str]) -> str:
+    """What came in place of an answer, by its first characters."""
+    start = printable(body[:400].decode(errors="replace"), secrets)[:100]
+    return f"HTTP status {status}, and " + (f"not an answer of the API: {start!r}." if start else "an empty body.")
+
+
+def printable(text: str, secrets: Iterable[str] = ()) -> str:
+    """Foreign text fit for one line of output: no line breaks, no control characters, no secrets, 200 characters at most."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return "".join(char if char.isprintable() else " " for char in text)[:200].strip()

@@ -1,0 +1,147 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Everything that can go wrong with the API, as one tree, and the one table from return code to class.
+
+The four branches answer the only question that matters before a repeat: was something done?
+"""
+
+from __future__ import annotations
+
+
+class UCloudStackError(Exception):
+    """The root. ``str()`` is one line for a person; ``ret_code`` is the API's RetCode, or None."""
+
+    def __init__(self, msg: str, ret_code: int | None = None) -> None:
+        super().__init__(msg)
+        self.ret_code = ret_code
+
+
+class NotSentError(UCloudStackError):
+    """The request did not reach the API: it may be sent again."""
+
+
+class UnknownFateError(UCloudStackError):
+    """The work may have been done: look before anything else."""
+
+
+class RefusedError(UCloudStackError):
+    """Nothing was done, and later it may work."""
+
+
+class TooFrequentError(RefusedError):
+    """The API asks for fewer calls a second."""
+
+
+class WrongStateError(RefusedError):
+    """A state forbids it; that is final unless the state is one that passes."""
+
+
+class FatalError(UCloudStackError):
+    """Nothing was done, and a repeat is refused again."""
+
+
+class NotFoundError(FatalError):
+    """What was named does not exist."""
+
+
+class NoPermissionError(FatalError):
+    """The key may not do this."""
+
+
+class EndpointError(FatalError):
+    """What answers at the URL is not this API, or cannot be trusted or reached as configured."""
+
+
+_TRY_LATER = "The platform says to try again later."
+_KEYS = "Check public_key and private_key."
+_PERMISSION = "Ask the administrator to allow this key the action."
+_OPTIONS = "Check the options of the task."
+_REGION = "Check the options region and zone."
+_WAIT = "It passes by itself."
+_SUPPORT = "Ask the administrator of the platform."
+_SNAPSHOT_LIMIT = "Delete snapshots of this disk that are no longer needed, or ask the administrator to raise the limit."
+_SHUT_DOWN = "Shut the VM down, or detach the disk, and run the task again."
+
+# Classes are a reading of the texts of the guides, 1.x and 2.x; where a number means two things, the more careful class counts.
+RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
+    2: (UnknownFateError, "internal error", _SUPPORT),
+    3: (FatalError, "a parameter is missing", _OPTIONS),
+    4: (FatalError, "a parameter is malformed", _OPTIONS),
+    100: (UnknownFateError, "the request failed", _TRY_LATER),
+    101: (FatalError, "the request lacks its action", _SUPPORT),
+    102: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    103: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    104: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    105: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    106: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    107: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    108: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
+    109: (FatalError, "the signature is wrong", _KEYS),
+    110: (UnknownFateError, "the platform timed out, or does not know this action", _TRY_LATER),
+    111: (NoPermissionError, "no permission", _PERMISSION),
+    112: (NoPermissionError, "the address of this host is not on the tenant's list", _PERMISSION),
+    113: (FatalError, "a parameter is wrong", _OPTIONS),
+    114: (NoPermissionError, "no permission", _PERMISSION),
+    130: (UnknownFateError, "a service of the platform is abnormal", _TRY_LATER),
+    140: (FatalError, "a parameter is wrong", _OPTIONS),
+    150: (NoPermissionError, "no permission", _PERMISSION),
+    151: (UnknownFateError, "the platform's cache is abnormal", _TRY_LATER),
+    152: (UnknownFateError, "a call inside the platform failed", _TRY_LATER),
+    153: (UnknownFateError, "the platform's gateway is abnormal", _TRY_LATER),
+    154: (FatalError, "the request lacks its action", _SUPPORT),
+    160: (FatalError, "the balance of the account is too low", "Recharge the account."),
+    161: (FatalError, "a quota is exceeded", "Free something, or ask the administrator to raise the quota."),
+    162: (FatalError, "the region does not exist", _REGION),
+    163: (FatalError, "the zone does not exist", _REGION),
+    164: (FatalError, "the administrator forbids the deletion", _SUPPORT),
+    165: (TooFrequentError, "calls come too often", _WAIT),
+    170: (FatalError, "the signature or the public key is missing or not accepted", _KEYS),
+    171: (FatalError, "the signature is wrong", _KEYS),
+    172: (FatalError, "the login has expired", _KEYS),
+    173: (NoPermissionError, "no permission", _PERMISSION),
+    178: (NoPermissionError, "no permission", _PERMISSION),
+    199: (TooFrequentError, "calls come too often", _WAIT),
+    200: (NotFoundError, "the resource does not exist", "Check the ids."),
+    201: (WrongStateError, "the resource is in a state that forbids this", _WAIT),
+    202: (WrongStateError, "the resource is in a state that forbids this", _WAIT),
+    204: (NotFoundError, "the resource is deleted", "Check the ids."),
+    205: (NotFoundError, "the resource is destroyed", "Check the ids."),
+    209: (FatalError, "the administrator forbids the deletion", _SUPPORT),
+    229: (FatalError, "a parameter is missing", _OPTIONS),
+    240: (NoPermissionError, "no permission", _PERMISSION),
+    550: (UnknownFateError, "system error", _SUPPORT),
+    559: (UnknownFateError, "system error", _SUPPORT),
+    560: (UnknownFateError, "the system is busy", _TRY_LATER),
+    1004: (NotFoundError, "the VM does not exist", "Check the ids."),
+    1005: (WrongStateError, "the VM is in a state that forbids this", _WAIT),
+    1006: (WrongStateError, "the VM is in a state that forbids this", _WAIT),
+    1014: (FatalError, "the VM is not shut down", _SHUT_DOWN),
+    2000: (FatalError, "the VM is not shut down", _SHUT_DOWN),
+    2011: (WrongStateError, "the VM does not exist, or is in a state that forbids this", _WAIT),
+    2015: (WrongStateError, "the VM is not running", _WAIT),
+    2041: (RefusedError, "a disk of the VM is not in a stable state", _WAIT),
+    2201: (NotFoundError, "the disk does not exist", "Check the disk id, the region and the zone."),
+    2205: (NotFoundError, "the disk does not exist", "Check the disk id, the region and the zone."),
+    2206: (WrongStateError, "the disk is in a state that forbids this", _WAIT),
+    2500: (FatalError, "the disk has as many snapshots as it may have", _SNAPSHOT_LIMIT),
+    2501: (FatalError, "the VM of the disk is not shut down", _SHUT_DOWN),
+    2502: (RefusedError, "a snapshot of the disk is being created or rolled back", _WAIT),
+    5000: (RefusedError, "the disk is not in a stable state", _WAIT),
+    5002: (FatalError, "the disk is in the recycle bin", "Restore the disk first."),
+    7000: (FatalError, "the disk has as many snapshots as it may have", _SNAPSHOT_LIMIT),
+    7001: (RefusedError, "the snapshot is not in a stable state", _WAIT),
+    7002: (RefusedError, "a disk is being created from the snapshot", _WAIT),
+    17005: (FatalError, "a quota of the tenant is exceeded", "Free something, or ask the administrator to raise the quota."),
+}
+
+
+def refusal(action: str, ret_code: int, message: str) -> UCloudStackError:
+    """The exception for a RetCode other than 0. ``message`` is the API's own, fit to print. An unknown code fails at once."""
+    said = f"RetCode {ret_code}" + (f": {message}" if message else "")
+    kind, meaning, advice = RETURN_CODES.get(
+        ret_code, (FatalError, "a return code that this collection does not know", "Look it up in your platform's API guide.")
+    )
+    return kind(f"{action}: {meaning} ({said}). {advice}", ret_code)

@@ -1,0 +1,164 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Ansible's side: the options that all modules share, checks of what the user gave, and the one way to exit."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NAME_LENGTH, REMARK_LENGTH
+
+try:
+    import requests  # noqa: F401, pylint: disable=unused-import
+except ImportError:
+    REQUESTS_IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    REQUESTS_IMPORT_ERROR = None
+
+REQUIRED = ("api_url", "public_key", "private_key", "region")
+
+
+def _from_environment(option: str) -> tuple[Callable[..., Any], list[str]]:
+    return (env_fallback, [f"UCLOUDSTACK_{option.upper()}"])
+
+
+CONNECTION: dict[str, Any] = {
+    "api_url": {"type": "str", "fallback": _from_environment("api_url")},
+    "public_key": {"type": "str", "fallback": _from_environment("public_key")},
+    "private_key": {"type": "str", "no_log": True, "fallback": _from_environment("private_key")},
+    "region": {"type": "str", "fallback": _from_environment("region")},
+    "zone": {"type": "str", "fallback": _from_environment("zone")},
+    "project_id": {"type": "str", "fallback": _from_environment("project_id")},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "request_timeout": {"type": "int", "default": 30},
+}
+ACTING: dict[str, Any] = {
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 1800},
+    "parallelism": {"type": "int", "default": 16},
+}
+
+
+class InputError(UCloudStackError):
+    """The user's input, refused before any call."""
+
+
+def run(
+    job: Callable[[Client, AnsibleModule], dict[str, Any]], argument_spec: dict[str, Any], outcomes: Sequence[str] = (), **rules: Any
+) -> None:
+    """Make the module, let ``job`` do its work with a client, and exit with what it returns.
+
+    A job that returns ``failed`` fails the task with all that it returns. An exception of the collection becomes a failure of
+    one line here, and nowhere else: jobs let one escape only while nothing is written yet, so every item has ``failed`` then.
+    ``api_calls`` is added to every answer.
+    """
+    module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True, **rules)
+    if REQUESTS_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    client = None
+    try:
+        check_numbers(module.params)
+        client = Client(_config(module.params))
+        result = job(client, module)
+    except InputError as error:
+        result = {"failed": True, "msg": str(error)}
+    except UCloudStackError as error:
+        result = {"failed": True, "msg": str(error), **nothing_done(module.params, outcomes, error)}
+    result["api_calls"] = dict(client.calls) if client else {}
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def answer(module: AnsibleModule, report: Report) -> dict[str, Any]:
+    """The common return values of the modules that act."""
+    return {
+        "failed": report.failed,
+        "changed": report.changed,
+        "results": report.results,
+        "counts": report.counts,
+        "snapshots": report.snapshots,
+        "snapshot_id": report.results[0]["snapshot_id"] if len(report.results) == 1 else None,
+        **({"diff": {"before": report.before, "after": report.after}} if module._diff else {}),
+        "warnings": report.warnings,
+        **({"msg": report.msg} if report.failed else {}),
+    }
+
+
+def nothing_done(params: dict[str, Any], outcomes: Sequence[str], error: UCloudStackError) -> dict[str, Any]:
+    """The common return values of a module that acts, when an error ended it before the first write."""
+    if not outcomes:
+        return {}
+    option = next(option for option in ("snapshot_ids", "disk_ids") if params.get(option))
+    entry = {"disk_id": None, "snapshot_id": None, "outcome": "failed", "msg": str(error), "ret_code": error.ret_code}
+    results = [{**entry, option[:-1]: item} for item in params[option]]
+    counts = {outcome: len(results) if outcome == "failed" else 0 for outcome in outcomes}
+    return {"results": results, "counts": counts, "snapshots": [], "snapshot_id": None}
+
+
+def _config(params: dict[str, Any]) -> Config:
+    missing = [f"{option} (or {_from_environment(option)[1][0]} in the environment)" for option in REQUIRED if not params[option]]
+    if missing:
+        raise InputError(
+            f"missing: {', '.join(missing)}. The module runs, and reads the environment, on the host that the task is delegated to: "
+            "is delegate_to: localhost missing?"
+        )
+    return Config(
+        **{option: params[option] for option in CONNECTION if option in params},
+        **({"parallelism": params["parallelism"]} if "parallelism" in params else {}),
+    )
+
+
+def check_numbers(params: dict[str, Any]) -> None:
+    """Raises InputError for a number that makes no sense."""
+    for option, least, most in (("request_timeout", 1, 3600), ("wait_timeout", 1, 7 * 86400), ("parallelism", 1, 64)):
+        if option in params and not least <= params[option] <= most:
+            raise InputError(f"{option} is {params[option]}: it must be a number from {least} to {most}.")
+
+
+def ids(params: dict[str, Any], option: str) -> list[str] | None:
+    """A list of ids, or None when the option was not given.
+
+    Raises InputError for an empty list, an empty or null entry (an empty DiskID could list everything), or one given twice.
+    """
+    given: Sequence[str] | None = params[option]
+    if given is None:
+        return None
+    if not given:
+        raise InputError(f"{option} is an empty list: give at least one id, or leave the option away.")
+    for index, item in enumerate(given):
+        if not item.strip() or item == "None":  # ansible-core before 2.19 turns a null into this string
+            raise InputError(f"{option} holds an empty or null entry, at position {index + 1}: every entry must be an id.")
+    twice = sorted({item for item in given if given.count(item) > 1})
+    if twice:
+        raise InputError(f"{option} names {', '.join(twice)} more than once: name each id once.")
+    return list(given)
+
+
+def text(params: dict[str, Any], option: str, most: int = NAME_LENGTH) -> str | None:
+    """A name or remark, or None when it was not given. Raises InputError when it is empty or has more than ``most`` characters."""
+    given: str | None = params[option]
+    if given is None:
+        return None
+    if not given:
+        raise InputError(f"{option} is empty: give it a value, or leave the option away.")
+    if len(given) > most:
+        raise InputError(f"{option} has {len(given)} characters, and the API allows {most}: {given!r}.")
+    return given
+
+
+def remark(params: dict[str, Any]) -> str:
+    """The option remark, up to 100 characters; empty when it was not given. Raises InputError."""
+    return "" if not params["remark"] else text(params, "remark", REMARK_LENGTH) or ""

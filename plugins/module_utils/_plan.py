@@ -1,0 +1,384 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What to do next: pure functions from (what is wanted, what was seen, what was tried) to a Step.
+
+Each is asked again after every look, until it says ``done``. Its first answer is what check mode shows. A create is only
+ever decided on a look, in the same moment, at all snapshots of the disk: so a repeat never makes a second one blindly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import (
+    DELETING,
+    FAILURE,
+    GONE,
+    NORMAL,
+    ROLLING_BACK,
+    USELESS,
+    Disk,
+    Progress,
+    Seen,
+    Sent,
+    Snapshot,
+    Step,
+    by_age,
+    iso_utc,
+)
+
+LOST_ANSWER_SECONDS = 30.0
+"""How long the effect of a write without an answer is looked for before it is sent once more."""
+UNLISTED_SECONDS = 30.0
+"""How long a snapshot that the API accepted may be missing from its lists before it counts as gone."""
+STILL_SECONDS = 15.0
+"""A rollback never seen at work is done when the snapshot was Normal in every look for so long: it was too quick to be seen."""
+OFF = frozenset({"Stopped"})
+"""VM states in which a disk of the VM may be rolled back (API guide 5.3: the VM must be shut down)."""
+LOST_DISK = frozenset({"Deleting", "Deleted", "Releasing", "Released", "Failed"})
+"""Disk states that do not pass into a usable one."""
+
+MARKER_REMARK = "ucloudstack.cloud rolled back to "
+BACKUP_REMARK = "ucloudstack.cloud before rollback to "
+
+
+def age(snapshot: Snapshot, wall: float) -> str:
+    """``2 days 3 hours old``, at ``wall`` Unix seconds; its two largest units."""
+    if snapshot.create_time is None:
+        return "of unknown age"
+    left = max(0, int(wall) - snapshot.create_time)
+    parts = []
+    for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, left = divmod(left, seconds)
+        if count or (unit == "second" and not parts):
+            parts.append(f"{count} {unit}" + ("" if count == 1 else "s"))
+    return " ".join(parts[:2]) + " old"
+
+
+def present(seen: Seen, progress: Progress, now: float, *, disk_id: str, name: str, remark: str, wait: bool, wall: float) -> Step:
+    """One usable snapshot of this name on this disk. Outcomes: created, adopted, present, pending, failed."""
+    there = f"{disk_id}: snapshot named {name!r}"
+    step = Step(
+        "create",
+        "created",
+        disk_id,
+        msg="to be created",
+        changed=True,
+        name=name,
+        remark=remark,
+        before=f"{disk_id}: no snapshot named {name!r}",
+        after=there,
+    )
+    sent = [each for each in progress.sent if each.do == "create"]
+    lost = [each for each in sent if each.fate == "unknown"]
+    if sent and sent[-1].fate == "failed":
+        return _done(step, "failed", sent[-1].msg, failed=True, changed=False, ret_code=sent[-1].ret_code)
+    accepted = [each for each in sent if each.fate == "accepted"]
+    if accepted:
+        return _made(replace(step, snapshot_id=accepted[-1].snapshot_id, msg="created"), seen, progress, now, accepted[-1], wait)
+
+    mine = seen.named(disk_id, name)
+    new = [each for each in mine if each.snapshot_id not in progress.known]
+    if lost and new:
+        msg = "created; the answer of the API was lost, the snapshot was found by its name"
+        return _made(replace(step, outcome="adopted", snapshot_id=new[-1].snapshot_id, msg=msg), seen, progress, now, lost[-1], wait)
+    usable = [each for each in mine if each.status == NORMAL]
+    unfinished = [each for each in mine if each.status not in USELESS and each.status != NORMAL]
+    step = replace(step, before=there, changed=False) if usable or unfinished else step
+    if usable:
+        newest = usable[-1]
+        warnings = _remark_warnings(newest, remark) + duplicate_warnings(usable)
+        return replace(_done(step, "present", f"already there, {age(newest, wall)}"), snapshot_id=newest.snapshot_id, warnings=warnings)
+    if unfinished:
+        other = unfinished[-1]
+        step = replace(step, snapshot_id=other.snapshot_id, warnings=_remark_warnings(other, remark))
+        if wait:
+            return replace(step, do="wait", outcome="present", msg=f"{other.status}: already being made, waited for")
+        return _done(step, "pending", f"{other.status}: already being made, not waited for")
+    if disk_id not in seen.disks:
+        return replace(step, do="look")
+    if lost:
+        if now - lost[-1].at < LOST_ANSWER_SECONDS:
+            return replace(step, do="wait", msg="the answer of the API was lost, the snapshot is looked for")
+        if len(lost) > 1:
+            msg = f"it is unknown whether the snapshot was made: twice no answer, and it is not listed. {lost[-1].msg}"
+            return _done(step, "failed", msg, failed=True, changed=False, ret_code=lost[-1].ret_code)
+        warning = f"{disk_id}: no answer to CreateSnapshot, and nothing listed for {LOST_ANSWER_SECONDS:g} s, so it was sent once more."
+        return replace(step, warnings=(warning,))
+    return step
+
+
+def _made(step: Step, seen: Seen, progress: Progress, now: float, sent: Sent, wait: bool) -> Step:
+    """The snapshot of ``step`` was made by this task: is it usable yet?"""
+    snapshot = seen.snapshots.get(step.snapshot_id or "")
+    if snapshot is None:
+        last_listed = max((at for at, _status in progress.listed(step.snapshot_id)), default=sent.at)
+        if now - last_listed < UNLISTED_SECONDS:
+            return replace(step, do="wait", msg="created, but not listed yet")
+        if not wait:
+            return replace(step, do="done", warnings=(f"{step.snapshot_id} of {step.disk_id} is created, but not listed yet.",))
+        return _done(step, "failed", f"{step.snapshot_id} was created, but is not listed any more", failed=True)
+    if snapshot.status == NORMAL:
+        return replace(step, do="done")
+    if snapshot.status in USELESS:
+        return _done(step, "failed", f"{step.snapshot_id} was created, but ended as {snapshot.status}", failed=True)
+    if not wait:
+        return replace(step, do="done", msg=f"{step.msg}; {snapshot.status}, not waited for")
+    return replace(step, do="wait", msg=f"{step.msg}; {snapshot.status}")
+
+
+def absent(seen: Seen, progress: Progress, now: float, *, snapshot: Snapshot, wait: bool) -> Step:
+    """This snapshot does not exist any more. Outcomes: deleted, absent, pending, failed."""
+    what = f"{snapshot.disk_id}: snapshot {snapshot.snapshot_id} named {snapshot.name!r}"
+    step = Step(
+        "delete", "deleted", snapshot.disk_id, snapshot.snapshot_id, "to be deleted", changed=True, before=what, after=f"{what} is gone"
+    )
+    last = progress.sent[-1] if progress.sent else None
+    sent = [each for each in progress.sent if each.fate in ("accepted", "unknown")]
+    lost = [each for each in sent if each.fate == "unknown"]
+    current = seen.snapshots.get(snapshot.snapshot_id)
+    if current is None or current.status in GONE or (last and last.fate == "missing"):
+        return _done(step, "deleted", "deleted") if sent else _done(step, "absent", "already gone", changed=False, before=step.after)
+    if last and last.fate == "failed":
+        return _done(step, "failed", last.msg, failed=True, changed=False, ret_code=last.ret_code)
+    if current.status == DELETING:
+        if sent:
+            return replace(step, do="wait" if wait else "done", msg="being deleted")
+        step = replace(step, changed=False, before=step.after)
+        return (
+            replace(step, do="wait", outcome="absent", msg="already being deleted, waited for")
+            if wait
+            else _done(step, "pending", "already being deleted, not waited for")
+        )
+    if current.status not in (NORMAL, FAILURE):
+        if wait:
+            return replace(step, do="wait", msg=f"{current.status}: cannot be deleted yet, waited for")
+        msg = f"{current.snapshot_id} is {current.status} and cannot be deleted before that is over; with wait=true it is waited for"
+        return _done(step, "failed", msg, failed=True, changed=False, after=step.before)
+    if last is None:
+        return step
+    if last.fate == "refused" and current.status == FAILURE:
+        msg = f"{current.snapshot_id} ended as {FAILURE}, and the API refuses to delete it: {last.msg}"
+        return _done(step, "failed", msg, failed=True, changed=False, ret_code=last.ret_code)
+    if last.fate == "accepted":
+        return replace(step, do="wait" if wait else "done", msg="the API accepted the deletion")
+    if last.fate == "unknown" and now - last.at < LOST_ANSWER_SECONDS:
+        return replace(step, do="wait", msg="the answer of the API was lost, the snapshot is watched")
+    if len(lost) > 1:
+        return _done(step, "failed", f"still there: twice no answer. {last.msg}", failed=True, ret_code=last.ret_code)
+    return step
+
+
+def nothing_there(disk_id: str, snapshot_id: str | None, what: str) -> Step:
+    """Nothing has to be deleted; ``what`` says in words what was asked for."""
+    line = f"{disk_id or snapshot_id}: {what} does not exist"
+    return Step("done", "absent", disk_id, snapshot_id, f"{what} does not exist", before=line, after=line)
+
+
+def rollback_plan(
+    seen: Seen,
+    *,
+    disk_id: str,
+    wanted: str,
+    candidates: Sequence[Snapshot],
+    disk: Disk | None,
+    marker_name: str | None,
+    backup_name: str | None,
+    wall: float,
+) -> Step:
+    """May this disk be put back, and must it be? ``do`` is ``rollback``, ``wait`` (one is running: joined) or ``done``.
+
+    ``candidates``: the snapshots that the user's words (``wanted``) fit; ``disk``: None where the key may not ask for it.
+    """
+    now_data = f"{disk_id}: data as it is now"
+    step = Step("rollback", "rolled_back", disk_id, msg="to be rolled back", changed=True, before=now_data)
+
+    def failed(msg: str) -> Step:
+        return _done(step, "failed", msg, failed=True, changed=False, after=now_data)
+
+    usable = [each for each in candidates if each.status in (NORMAL, ROLLING_BACK)]
+    if len(usable) > 1:
+        return failed(f"{wanted} is ambiguous: {' and '.join(str(each) for each in usable)}; give snapshot_ids")
+    if not usable:
+        found = "; ".join(f"{each} is not usable" for each in candidates)
+        return failed(found or f"{wanted} does not exist")
+    target = usable[0]
+    step = replace(
+        step,
+        snapshot_id=target.snapshot_id,
+        after=f"{disk_id}: data of {target.snapshot_id} named {target.name!r}, {iso_utc(target.create_time) or 'of unknown age'}",
+    )
+    if marker_name:
+        marks = [each for each in seen.named(disk_id, marker_name) if each.snapshot_id != target.snapshot_id]
+        proofs = [each for each in marks if each.remark == marker_remark(target) and by_age(each)[0] >= by_age(target)[0]]
+        if proofs:
+            return _done(
+                step, "already_done", f"rolled back before; marker {proofs[-1]}, {age(proofs[-1], wall)}", changed=False, before=step.after
+            )
+        if marks:
+            return failed(
+                f"marker_name {marker_name!r} is taken on {disk_id} by {marks[-1]}, which marks no rollback to {target.snapshot_id}: "
+                "choose another marker_name, or delete that snapshot"
+            )
+    step = _with_copies(step, marker_name, backup_name)
+    backups = [each for each in seen.named(disk_id, backup_name or "") if backup_name and each.status not in USELESS]
+    for backup in backups:
+        if backup.remark.startswith(BACKUP_REMARK) and backup.remark != backup_remark(target):
+            return failed(
+                f"backup_name {backup_name!r} is taken on {disk_id} by {backup}, made before another rollback: choose another one"
+            )
+        warning = (
+            f"{disk_id}: the backup {backup} is from an earlier attempt, {age(backup, wall)}; it is kept and used, no newer one is made."
+        )
+        step = replace(step, warnings=(*step.warnings, warning))
+    rolling = [each for each in seen.snapshots.values() if each.disk_id == disk_id and each.status == ROLLING_BACK]
+    if target.status == ROLLING_BACK:
+        if backup_name and not backups:
+            warning = f"{disk_id}: no backup {backup_name!r} was made, because the rollback was already running when the task began."
+            step = replace(step, warnings=(warning,))
+        return replace(step, do="wait", outcome="joined", msg="already rolling back to this snapshot, waited for")
+    if rolling:
+        return failed(f"{disk_id} is being rolled back to another snapshot, {rolling[0]}")
+    if disk is not None:
+        if disk.status in LOST_DISK:
+            return failed(f"{disk_id} is {disk.status}")
+        on = is_on(disk)
+        if on:
+            return failed(f"{on}: stop the VM, or detach the disk, and run the task again")
+    return step
+
+
+def is_on(disk: Disk) -> str:
+    """What keeps the disk from being rolled back: its VM is on. Empty when it is off, or unknown."""
+    if not disk.vm_id or not disk.vm_state or disk.vm_state in OFF:
+        return ""
+    return f"{disk.disk_id} is attached to VM {disk.vm_id}, which is {disk.vm_state}"
+
+
+def _with_copies(step: Step, marker_name: str | None, backup_name: str | None) -> Step:
+    """Diff mode shows the snapshots that a rollback makes, too."""
+    for kind, name in (("backup", backup_name), ("marker", marker_name)):
+        if name:
+            step = replace(step, after=f"{step.after}\n{step.disk_id}: {kind} snapshot named {name!r}")
+    return step
+
+
+def marker_remark(target: Snapshot) -> str:
+    """What the remark of a marker says: the proof that the disk was put back to this very snapshot."""
+    return f"{MARKER_REMARK}{target.snapshot_id}"
+
+
+def backup_remark(target: Snapshot) -> str:
+    """What the remark of a backup says: before which rollback it was made."""
+    return f"{BACKUP_REMARK}{target.snapshot_id}"
+
+
+def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot, marker_name: str | None, wait: bool, wall: float) -> Step:
+    """The disk of ``target`` is put back to it, and marked. Outcomes: rolled_back, joined, pending, failed."""
+    sent = [each for each in progress.sent if each.do == "rollback"]
+    started = [each for each in sent if each.fate in ("accepted", "unknown")]
+    lost = [each for each in started if each.fate == "unknown"]
+    step = Step("rollback", "rolled_back", target.disk_id, target.snapshot_id, changed=True)
+    if sent and sent[-1].fate == "failed":
+        return _done(step, "failed", sent[-1].msg, failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
+    if started:
+        done = "rolled back; an answer of the API was lost" if lost else "rolled back"
+    else:
+        done = "somebody else's rollback to this snapshot was waited for"
+    current = seen.snapshots.get(target.snapshot_id)
+    marked = any(each.do == "create" for each in progress.sent)
+    if not marked:
+        since = started[-1].at if started else float("-inf")
+        at_work = any(status == ROLLING_BACK for _at, status in progress.listed(target.snapshot_id, since))
+        if current is not None and current.status == ROLLING_BACK:
+            step = step if started else replace(step, outcome="joined")
+            return replace(step, do="wait", msg="rolling back") if wait else _done(step, step.outcome, "rolling back, not waited for")
+        if current is None or current.status != NORMAL:
+            last_listed = max((at for at, _status in progress.listed(target.snapshot_id)), default=now)
+            if current is None and now - last_listed < UNLISTED_SECONDS:
+                return replace(step, do="wait", msg="the snapshot is not listed at the moment")
+            state = current.status if current else "not listed any more"
+            msg = f"the rollback is not over, and the snapshot is {state}: whether the disk came back is unknown"
+            return _done(step, "failed", msg, failed=True, changed=bool(started))
+        if not at_work:
+            if not started:
+                return step
+            if not wait and not lost:
+                return _done(step, "rolled_back", "the API accepted the rollback, not waited for")
+            if now - since < STILL_SECONDS:
+                return replace(step, do="wait", msg="accepted, not yet seen at work")
+            if lost and started[-1].fate == "unknown":
+                if len(lost) > 1:
+                    msg = f"it is unknown whether the disk was rolled back: twice no answer. {lost[-1].msg}"
+                    return _done(step, "failed", msg, failed=True, ret_code=lost[-1].ret_code)
+                warning = (
+                    f"{target.disk_id}: no answer to RollbackSnapshot, none seen at work for {STILL_SECONDS:g} s, so it was sent once more."
+                )
+                return replace(step, warnings=(warning,))
+    outcome = "rolled_back" if started else "joined"
+    if not marker_name:
+        return _done(step, outcome, done)
+    mark = present(seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target), wait=True, wall=wall)
+    if mark.do != "done":
+        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; its marker: {mark.msg or 'to be made'}")
+    if mark.failed:
+        msg = f"{done}, but the marker {marker_name!r} could not be made: {mark.msg} Do not repeat the task, it would roll back again."
+        return replace(_done(step, outcome, msg, failed=True), ret_code=mark.ret_code)
+    return replace(_done(step, outcome, f"{done}, marker {mark.snapshot_id}"), warnings=mark.warnings)
+
+
+def timed_out(step: Step, progress: Progress, current: Snapshot | None, seconds: float, why: str = "") -> Step:
+    """What is said of a unit that is not done when waiting ends. A repeat of the task carries on from there."""
+    written = any(each.fate in ("accepted", "unknown") for each in progress.sent)
+    last = progress.sent[-1] if progress.sent else None
+    state = current.status if current else step.msg or "not listed"
+    up = why or f"time is up after {seconds:g} s"
+    if last and last.fate == "refused" and not written:
+        return _done(
+            step, "failed", f"{up}, nothing was done: {last.msg} Run the task again.", failed=True, changed=False, ret_code=last.ret_code
+        )
+    if not written and step.do != "wait":
+        return _done(step, "failed", f"{up}, nothing was done. Run the task again.", failed=True, changed=False)
+    msg = f"{up}, last seen {state}; the work goes on, run the same task again to wait for it"
+    return _done(step, "pending", msg, failed=True, changed=written)
+
+
+def merged(steps: Sequence[Step]) -> Step:
+    """One entry for a disk of which several snapshots are deleted: the worst outcome counts, and all are named."""
+    if len(steps) == 1:
+        return steps[0]
+    worst = min(steps, key=lambda step: ("failed", "pending", "deleted", "absent").index(step.outcome))
+    return replace(
+        worst,
+        msg="; ".join(f"{step.snapshot_id}: {step.msg}" for step in steps),
+        changed=any(step.changed for step in steps),
+        failed=any(step.failed for step in steps),
+        before="\n".join(step.before for step in steps),
+        after="\n".join(step.after for step in steps),
+    )
+
+
+def duplicate_warnings(snapshots: Sequence[Snapshot]) -> tuple[str, ...]:
+    """A warning that names all, where one disk has several snapshots of one name."""
+    if len(snapshots) < 2:
+        return ()
+    first = snapshots[0]
+    return (
+        f"{first.disk_id} has {len(snapshots)} snapshots named {first.name!r}: {', '.join(str(each) for each in snapshots)}. "
+        "The newest counts.",
+    )
+
+
+def _remark_warnings(snapshot: Snapshot, remark: str) -> tuple[str, ...]:
+    if not remark or snapshot.remark == remark:
+        return ()
+    return (f"{snapshot.snapshot_id} of {snapshot.disk_id} has the remark {snapshot.remark!r}; a remark cannot be changed.",)
+
+
+def _done(step: Step, outcome: str, msg: str, **changes: Any) -> Step:
+    return replace(step, do="done", outcome=outcome, msg=msg, **changes)

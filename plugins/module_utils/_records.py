@@ -1,0 +1,210 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Plain data that the layers hand to each other. Nothing here talks to anybody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+# SnapshotStatus of the API, 1.x and 2.x together ("Createing" is the API's spelling).
+NORMAL = "Normal"
+CREATING = "Createing"
+ROLLING_BACK = "RollBacking"
+DELETING = "Deleting"
+FAILURE = "Failure"
+GONE = frozenset({"Deleted", "Released"})
+USELESS = GONE | {DELETING, FAILURE}
+"""What can never be rolled back to. Every status that is neither here nor Normal may still become usable: it is waited for."""
+
+NAME_LENGTH = 30
+REMARK_LENGTH = 100
+
+
+def snake_case(key: str) -> str:
+    """``DiskAttachResourceID`` → ``disk_attach_resource_id``."""
+    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", key)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+
+
+def iso_utc(seconds: int | None) -> str | None:
+    """Unix seconds as ISO 8601 in UTC; None for a time the API did not give or that no calendar holds."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def whole_number(value: Any) -> int | None:
+    """A number that may have arrived as a string of digits; None when it is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One entry of ``Infos`` of DescribeSnapshot (API guide 5.2).
+
+    ``create_time`` is Unix time in seconds, ``status`` verbatim as the API spells it; ``extra`` holds the fields that the
+    1.x guide does not know (2.x sends more), under snake-case names.
+    """
+
+    snapshot_id: str
+    disk_id: str
+    name: str
+    status: str
+    create_time: int | None = None
+    remark: str = ""
+    disk_type: str = ""
+    region: str = ""
+    zone: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_api(cls, info: Any) -> Snapshot:
+        """Read one entry. Raises ValueError when it is no object, or lacks the ids that everything else hangs on."""
+        if not isinstance(info, dict):
+            raise ValueError("an entry of Infos is not an object")
+        rest = dict(info)
+        # The guide's table calls it Name, its example SnapshotName.
+        names = [rest.pop(key, None) for key in ("Name", "SnapshotName")]
+        snapshot = cls(
+            snapshot_id=_text(rest.pop("SnapshotID", None)),
+            disk_id=_text(rest.pop("DiskID", None)),
+            name=next((_text(name) for name in names if name is not None), ""),
+            status=_text(rest.pop("SnapshotStatus", None)),
+            create_time=whole_number(rest.pop("CreateTime", None)),
+            remark=_text(rest.pop("Remark", None)),
+            disk_type=_text(rest.pop("DiskType", None)),
+            region=_text(rest.pop("Region", None)),
+            zone=_text(rest.pop("Zone", None)),
+            extra={snake_case(key): value for key, value in rest.items()},
+        )
+        if not snapshot.snapshot_id or not snapshot.disk_id:
+            raise ValueError("an entry of Infos has no SnapshotID or no DiskID")
+        return snapshot
+
+    def as_result(self) -> dict[str, Any]:
+        """The record that users see."""
+        return {
+            **self.extra,
+            "snapshot_id": self.snapshot_id,
+            "disk_id": self.disk_id,
+            "disk_type": self.disk_type,
+            "name": self.name,
+            "remark": self.remark,
+            "status": self.status,
+            "region": self.region,
+            "zone": self.zone,
+            "create_time": self.create_time,
+            "created_at": iso_utc(self.create_time),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.snapshot_id} ({self.status}, created {iso_utc(self.create_time) or 'at an unknown time'})"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def by_age(snapshot: Snapshot) -> tuple[int, str]:
+    """Sort key: creation time, then id, so that equal seconds still sort the same way every time."""
+    return (snapshot.create_time or 0, snapshot.snapshot_id)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk as DescribeDisk and DescribeVMInstance show it.
+
+    ``vm_id`` is empty when it is attached to nothing, ``vm_state`` when the key may not ask for it.
+    """
+
+    disk_id: str
+    status: str
+    vm_id: str = ""
+    vm_state: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at the API showed.
+
+    ``snapshots`` by id; ``disks`` are those of which every snapshot is in there, so that absence from it means absence.
+    """
+
+    snapshots: Mapping[str, Snapshot]
+    disks: frozenset[str]
+
+    def named(self, disk_id: str, name: str) -> list[Snapshot]:
+        """The disk's snapshots of exactly this name, oldest first."""
+        found = (s for s in self.snapshots.values() if s.disk_id == disk_id and s.name == name)
+        return sorted(found, key=by_age)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A write that was tried, and what is known of it.
+
+    ``fate``: ``accepted`` (the API said yes), ``refused`` (nothing was done, later it may be), ``unknown`` (it may have been
+    done), ``failed`` (nothing was done, a repeat is refused again). ``at``: monotonic seconds.
+    """
+
+    do: str
+    fate: str
+    at: float
+    snapshot_id: str | None = None
+    msg: str = ""
+    ret_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that a decision about one unit of work may rest on, apart from the present look.
+
+    ``known``: ids of the snapshots that were there before the task wrote anything; ``looks``: what each look showed of the
+    unit's snapshots, as (monotonic seconds, snapshot id, status, or None when it was not listed).
+    """
+
+    known: frozenset[str] = frozenset()
+    sent: tuple[Sent, ...] = ()
+    looks: tuple[tuple[float, str, str | None], ...] = ()
+
+    def listed(self, snapshot_id: str | None, since: float = float("-inf")) -> list[tuple[float, str]]:
+        """When, from ``since`` on, the snapshot was listed, and with which status."""
+        return [(at, status) for at, each, status in self.looks if each == snapshot_id and at >= since and status is not None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next thing to do for one unit of work, and what will have come of it if the API refuses nothing.
+
+    ``do``: ``look`` (at all snapshots of the disk, then decide again), ``create``, ``delete``, ``rollback``, ``wait`` or
+    ``done``. ``before`` and ``after`` are the lines that diff mode shows.
+    """
+
+    do: str
+    outcome: str
+    disk_id: str
+    snapshot_id: str | None = None
+    msg: str = ""
+    changed: bool = False
+    failed: bool = False
+    ret_code: int | None = None
+    name: str = ""
+    remark: str = ""
+    before: str = ""
+    after: str = ""
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The four actions on snapshots (API guide chapter 5), in the API's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotFoundError, UnknownFateError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot
+
+
+def create(client: Client, disk_id: str, name: str, remark: str) -> str:
+    """CreateSnapshot: answers at once with the new id, the work goes on after it. Raises as :meth:`Client.write`."""
+    answer = client.write("CreateSnapshot", {"DiskID": disk_id, "Name": name, "Remark": remark or None})
+    snapshot_id = answer.get("SnapshotID")
+    if not isinstance(snapshot_id, str) or not snapshot_id:
+        raise UnknownFateError("CreateSnapshot: the API reported success, but gave no SnapshotID.")
+    return snapshot_id
+
+
+def delete(client: Client, snapshot_id: str) -> None:
+    """DeleteSnapshot: final. Only a Normal snapshot can be deleted. Raises as :meth:`Client.write`."""
+    client.write("DeleteSnapshot", {"SnapshotID": snapshot_id})
+
+
+def rollback(client: Client, disk_id: str, snapshot_id: str) -> None:
+    """RollbackSnapshot: begins to put the disk back; its VM must be off, or the disk detached. Raises as :meth:`Client.write`."""
+    client.write("RollbackSnapshot", {"DiskID": disk_id, "SnapshotID": snapshot_id})
+
+
+def by_ids(client: Client, snapshot_ids: Sequence[str], deadline: Deadline) -> list[Snapshot]:
+    """The snapshots of these ids that exist. Raises as :meth:`Client.listing`."""
+    return _records(client.by_ids("DescribeSnapshot", "SnapshotIDs", snapshot_ids, "SnapshotID", deadline))
+
+
+def everything(client: Client, deadline: Deadline) -> list[Snapshot]:
+    """All snapshots that the key may see. Raises as :meth:`Client.listing`."""
+    return _records(_listing(client, {}, deadline) or [])
+
+
+def of_disks(client: Client, disk_ids: Iterable[str], deadline: Deadline) -> list[Snapshot]:
+    """All snapshots of these disks, read the cheaper way: disk by disk, or all pages of the account.
+
+    A disk that does not exist has none. Raises as :meth:`Client.listing`.
+    """
+    wanted = list(dict.fromkeys(disk_ids))
+    if len(wanted) > 1:
+        try:
+            entries = _listing(client, {}, deadline, most_pages=len(wanted))
+        except UnsettledListingError:
+            entries = None  # a busy account; the list of a single disk is shorter and stands still more easily
+        if entries is not None:
+            return [snapshot for snapshot in _records(entries) if snapshot.disk_id in wanted]
+    with ThreadPoolExecutor(max_workers=client.config.parallelism) as threads:
+        return [snapshot for found in threads.map(lambda disk_id: _of_disk(client, disk_id, deadline), wanted) for snapshot in found]
+
+
+def _of_disk(client: Client, disk_id: str, deadline: Deadline) -> list[Snapshot]:
+    try:
+        entries = _listing(client, {"DiskID": disk_id}, deadline) or []
+    except NotFoundError:
+        return []
+    return [snapshot for snapshot in _records(entries) if snapshot.disk_id == disk_id]
+
+
+def _listing(client: Client, params: dict[str, Any], deadline: Deadline, most_pages: int | None = None) -> list[dict[str, Any]] | None:
+    return client.listing("DescribeSnapshot", params, "SnapshotID", deadline, most_pages)
+
+
+def _records(entries: Iterable[dict[str, Any]]) -> list[Snapshot]:
+    try:
+        return [Snapshot.from_api(entry) for entry in entries]
+    except ValueError as error:
+        raise UnknownFateError(f"DescribeSnapshot: the answer is not as the API guide describes it: {error}.") from None

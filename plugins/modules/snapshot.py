@@ -1,0 +1,322 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: snapshot
+short_description: Make or delete snapshots of UCloudStack disks
+version_added: 0.1.0
+author:
+  - UCloudStack collection contributors (@ucloudstack)
+description:
+  - Makes sure that each of one or many disks has a usable snapshot of a name, or that it has none.
+  - A snapshot is found by its disk and its exact name. One that is there is not made again; one that somebody else is making
+    at the moment is waited for.
+  - A snapshot holds what was written to the disk at that moment, as after a power cut. Flush or freeze file systems first if
+    you need more.
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - The UCloudStack API has no unique names and no token that marks a repeated request.
+      - An answer that is lost is looked for by disk and name, for 30 seconds, before the request is sent once more. If the list
+        of snapshots lags behind by more than that, a second snapshot can come into being.
+      - Two tasks that run at the same moment can make one snapshot each. That is looked for afterwards, and warned of.
+options:
+  state:
+    description:
+      - With V(present), every disk has a snapshot of this name that can be rolled back to.
+      - With V(absent), the disks have no snapshot of this name, or the snapshots of O(snapshot_ids) do not exist. A deletion is
+        final.
+    type: str
+    choices: [present, absent]
+    default: present
+  name:
+    description:
+      - Name of the snapshots, 1 to 30 characters.
+      - Required with O(disk_ids).
+    type: str
+  disk_ids:
+    description:
+      - The disks, each once.
+      - Required with O(state=present). With O(state=absent), either this or O(snapshot_ids) is required.
+    type: list
+    elements: str
+    aliases: [disk_id]
+  snapshot_ids:
+    description:
+      - The snapshots to delete, each once. Only with O(state=absent).
+    type: list
+    elements: str
+    aliases: [snapshot_id]
+  remark:
+    description:
+      - Remark of new snapshots, up to 100 characters. The API cannot change a remark later; if an existing snapshot has another
+        one, that is a warning.
+    type: str
+  all_or_nothing:
+    description:
+      - If the snapshot of a disk cannot be made, delete those that this task made for the other disks.
+      - What was there before the task stays, and so does a snapshot whose answer was lost (RV(results[].outcome=adopted)). After a
+        time-out nothing is deleted.
+      - Cannot be used with O(wait=false) or O(state=absent).
+    type: bool
+    default: false
+  wait:
+    description:
+      - Whether to wait until new snapshots are usable, or deleted ones gone.
+      - With V(false), the task returns when every new snapshot is listed, so that a repeat of the task finds it.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ucloudstack.cloud.connection
+  - ucloudstack.cloud.acting
+  - ucloudstack.cloud.attributes
+seealso:
+  - module: ucloudstack.cloud.snapshot_info
+  - module: ucloudstack.cloud.snapshot_rollback
+"""
+
+EXAMPLES = r"""
+- name: Snapshot both disks of a server before it is patched
+  ucloudstack.cloud.snapshot:
+    name: before-patch-2026-11
+    disk_ids:
+      - disk-boot01
+      - disk-data01
+    remark: before the November patches
+  delegate_to: localhost
+  register: before_patch
+
+- name: Show what came of each disk
+  ansible.builtin.debug:
+    msg: "{{ item.disk_id }}: {{ item.outcome }}, {{ item.snapshot_id }}"
+  loop: "{{ before_patch.results }}"
+  loop_control:
+    label: "{{ item.disk_id }}"
+
+- name: Snapshot all disks or none
+  ucloudstack.cloud.snapshot:
+    name: before-migration
+    disk_ids: "{{ database_disks }}"
+    all_or_nothing: true
+
+- name: Delete the snapshots of that name from these disks
+  ucloudstack.cloud.snapshot:
+    state: absent
+    name: before-patch-2026-11
+    disk_ids:
+      - disk-boot01
+      - disk-data01
+
+- name: Delete one snapshot by its id
+  ucloudstack.cloud.snapshot:
+    state: absent
+    snapshot_id: "{{ before_patch.results[0].snapshot_id }}"
+"""
+
+RETURN = r"""
+results:
+  description: What came of each disk or snapshot asked for, in the order asked. Also given when the task fails.
+  returned: when the options are valid
+  type: list
+  elements: dict
+  contains:
+    disk_id:
+      description: The disk; V(null) for a snapshot asked for by an id that does not exist.
+      type: str
+      sample: disk-boot01
+    snapshot_id:
+      description: The snapshot; V(null) where there is none, or, in check mode, where it would be made.
+      type: str
+      sample: snapshot-7dk2mq
+    outcome:
+      description:
+        - V(created), it was made; V(adopted), it was made, and found by its name because the answer was lost.
+        - V(present), it was there, or somebody else was already making it.
+        - V(deleted), it was deleted; V(absent), it was not there.
+        - V(pending), it is unfinished, because the time was up or O(wait=false).
+        - V(undone), it was made and deleted again because of O(all_or_nothing).
+        - V(failed), see RV(results[].msg).
+      type: str
+      sample: created
+    msg:
+      description: One line for a person.
+      type: str
+      sample: created
+    ret_code:
+      description: The API's return code, if it refused the request.
+      type: int
+      sample: null
+counts:
+  description: How many of RV(results) have each outcome, zeros included.
+  returned: when the options are valid
+  type: dict
+  sample: {created: 2, adopted: 0, present: 0, deleted: 0, absent: 0, pending: 0, undone: 0, failed: 0}
+snapshots:
+  description: The records of the snapshots that RV(results) is about, as they were last seen; deleted ones too.
+  returned: when the options are valid
+  type: list
+  elements: dict
+  contains:
+    snapshot_id:
+      description: Id of the snapshot.
+      type: str
+      sample: snapshot-7dk2mq
+    disk_id:
+      description: Id of the disk.
+      type: str
+      sample: disk-boot01
+    disk_type:
+      description: V(Boot) or V(Data).
+      type: str
+      sample: Boot
+    name:
+      description: Name of the snapshot.
+      type: str
+      sample: before-patch-2026-11
+    remark:
+      description: Remark of the snapshot.
+      type: str
+      sample: before the November patches
+    status:
+      description:
+        - Status as the API spells it, V(Createing), V(Normal), V(RollBacking), V(Deleting), V(Deleted), V(Failure) or V(Released).
+        - Only V(Normal) can be rolled back to or deleted.
+      type: str
+      sample: Normal
+    region:
+      description: Region of the snapshot.
+      type: str
+      sample: cn
+    zone:
+      description: Zone of the snapshot, empty on platforms without zones.
+      type: str
+      sample: zone-01
+    create_time:
+      description: When the snapshot was made, in Unix seconds.
+      type: int
+      sample: 1795428000
+    created_at:
+      description: When the snapshot was made, as ISO 8601 in UTC.
+      type: str
+      sample: '2026-11-23T10:00:00Z'
+snapshot_id:
+  description: Id of the snapshot, if exactly one disk or snapshot was asked for; V(null) in check mode if it would be made.
+  returned: when the options are valid
+  type: str
+  sample: snapshot-7dk2mq
+api_calls:
+  description: How many requests were sent, by action.
+  returned: always
+  type: dict
+  sample: {CreateSnapshot: 2, DescribeSnapshot: 4}
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Report, Task, Unit, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import GONE
+
+OUTCOMES = ("created", "adopted", "present", "deleted", "absent", "pending", "undone", "failed")
+
+
+def ensure_present(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, remark: str) -> Report:
+    """Every disk has a usable snapshot of this name."""
+    rest = {"name": name, "remark": remark, "wait": module.params["wait"], "wall": task.client.clock.wall()}
+    units = [Unit(partial(_plan.present, disk_id=disk_id, **rest), disk_id) for disk_id in disk_ids]
+    task.plan(units, task.look(disk_ids=disk_ids))
+    warnings: list[str] = []
+    if not module.check_mode:
+        task.carry_out(units)
+        warnings = task.duplicates(units, name)
+        if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
+            undo(task, [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed])
+    return report(task, OUTCOMES, [[unit] for unit in units], warnings)
+
+
+def undo(task: Task, made: Sequence[Unit]) -> None:
+    """Delete what this task created, with a deadline of its own; what cannot be deleted stays ``created`` and says so."""
+    again = Task(task.client, task.deadline.seconds)
+    removals = [
+        Unit(partial(_plan.absent, snapshot=task.latest[unit.step.snapshot_id or ""], wait=True), unit.disk_id, unit.step.snapshot_id)
+        for unit in made
+    ]
+    try:
+        again.plan(removals, again.look(each for unit in removals for each in unit.watched))
+        again.carry_out(removals)
+    except UCloudStackError as error:
+        for unit in removals:
+            unit.step = replace(unit.step, outcome="failed", msg=str(error))
+    for unit, removal in zip(made, removals):
+        if removal.step.outcome in ("deleted", "absent"):
+            unit.step = replace(unit.step, outcome="undone", changed=False, msg="created, and deleted again because of all_or_nothing")
+        else:
+            unit.step = replace(unit.step, failed=True, msg=f"created, and could not be deleted again: {removal.step.msg}")
+
+
+def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, snapshot_ids: Sequence[str]) -> Report:
+    """The snapshots of these ids, or all of this name on these disks, are gone."""
+    seen = task.look(snapshot_ids, disk_ids)
+    by_id = [(_plan.nothing_there("", each, f"snapshot {each}"), [each]) for each in snapshot_ids]
+    by_name = [
+        (_plan.nothing_there(each, None, f"a snapshot named {name!r}"), [snapshot.snapshot_id for snapshot in seen.named(each, name)])
+        for each in disk_ids
+    ]
+    items = []
+    for nothing, targets in by_id + by_name:
+        there = [seen.snapshots[each] for each in targets if each in seen.snapshots and seen.snapshots[each].status not in GONE]
+        units = [Unit(partial(_plan.absent, snapshot=each, wait=module.params["wait"]), each.disk_id, each.snapshot_id) for each in there]
+        items.append(units or [Unit(lambda *_, nothing=nothing: nothing, nothing.disk_id)])
+    everything = [unit for item in items for unit in item]
+    task.plan(everything, seen)
+    if not module.check_mode:
+        task.carry_out(everything)
+    return report(task, OUTCOMES, items)
+
+
+def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
+    name, remark = _module.text(params, "name") or "", _module.remark(params)
+    if params["state"] == "present" and snapshot_ids:
+        raise _module.InputError("snapshot_ids can only be used with state=absent: a new snapshot gets its id from the API.")
+    if bool(snapshot_ids) == bool(disk_ids or name):
+        raise _module.InputError("state=absent takes either snapshot_ids, or name and disk_ids; state=present takes name and disk_ids.")
+    if not snapshot_ids and not (name and disk_ids):
+        raise _module.InputError(f"{'disk_ids' if name else 'name'} is missing: name and disk_ids go together.")
+    if params["all_or_nothing"] and (params["state"] == "absent" or not params["wait"]):
+        raise _module.InputError("all_or_nothing cannot be used with state=absent or with wait=false.")
+    task = Task(client, params["wait_timeout"])
+    if params["state"] == "absent":
+        return _module.answer(module, ensure_absent(task, module, disk_ids, name, snapshot_ids))
+    return _module.answer(module, ensure_present(task, module, disk_ids, name, remark))
+
+
+def main() -> None:
+    spec = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "name": {"type": "str"},
+        "disk_ids": {"type": "list", "elements": "str", "aliases": ["disk_id"]},
+        "snapshot_ids": {"type": "list", "elements": "str", "aliases": ["snapshot_id"]},
+        "remark": {"type": "str"},
+        "all_or_nothing": {"type": "bool", "default": False},
+    }
+    _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
+
+
+if __name__ == "__main__":
+    main()

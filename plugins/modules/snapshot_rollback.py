@@ -1,0 +1,342 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: snapshot_rollback
+short_description: Put UCloudStack disks back to a snapshot
+version_added: 0.1.0
+author:
+  - UCloudStack collection contributors (@ucloudstack)
+description:
+  - Puts one or many disks back to a snapshot of theirs. Everything written to a disk since its snapshot is gone afterwards.
+  - Everything that can be checked is checked for all disks before the first of them is touched. After that every disk is
+    attempted, and what was rolled back stays rolled back.
+  - A disk must be detached, or its VM shut down. Where the key may not ask for disks and VMs, that is a warning, and the API
+    refuses each disk by itself.
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - With O(marker_name), a rollback is done once. Without it, every run rolls back.
+      - If the module is killed between the end of a rollback and the making of its marker, the next run rolls back once more.
+        The API cannot tell the two apart.
+options:
+  snapshot_ids:
+    description:
+      - The snapshots to go back to, each once, and only one of each disk.
+      - Either this, or O(name) and O(disk_ids), is required.
+    type: list
+    elements: str
+    aliases: [snapshot_id]
+  name:
+    description:
+      - Name of the snapshots to go back to. Each of O(disk_ids) must have exactly one usable snapshot of this name.
+    type: str
+  disk_ids:
+    description:
+      - The disks to put back to their snapshot named O(name), each once.
+    type: list
+    elements: str
+    aliases: [disk_id]
+  marker_name:
+    description:
+      - Makes the rollback idempotent. As soon as a disk is rolled back, a snapshot of this name is made of it, whose remark
+        holds the id of the snapshot that it was put back to. A disk that has its marker is not rolled back again.
+      - Choose a new one for each incident. A snapshot of this name that marks a rollback to another snapshot is an error.
+      - It counts against the number of snapshots that a disk may have. If the marker cannot be made, the task fails after the
+        rollback and says not to repeat it.
+    type: str
+  backup_name:
+    description:
+      - Before any disk is rolled back, the present state of all disks is kept in snapshots of this name.
+      - One that is there without its marker is from an attempt that did not end. It is kept and used, and its age is told.
+      - Requires O(marker_name).
+    type: str
+  wait:
+    description:
+      - Whether to wait until the disks are rolled back. V(false) cannot be used with O(marker_name) or O(backup_name).
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ucloudstack.cloud.connection
+  - ucloudstack.cloud.acting
+  - ucloudstack.cloud.attributes
+seealso:
+  - module: ucloudstack.cloud.snapshot
+  - module: ucloudstack.cloud.snapshot_info
+"""
+
+EXAMPLES = r"""
+- name: Put both disks of a stopped server back to the state before the patches, once
+  ucloudstack.cloud.snapshot_rollback:
+    name: before-patch-2026-11
+    disk_ids:
+      - disk-boot01
+      - disk-data01
+    marker_name: rolled-back-2026-11
+  delegate_to: localhost
+
+- name: The same, and keep the present state first
+  ucloudstack.cloud.snapshot_rollback:
+    name: before-patch-2026-11
+    disk_ids:
+      - disk-boot01
+      - disk-data01
+    marker_name: rolled-back-2026-11
+    backup_name: broken-2026-11
+
+- name: Put one disk back to one snapshot, each time that this runs
+  ucloudstack.cloud.snapshot_rollback:
+    snapshot_id: snapshot-7dk2mq
+"""
+
+RETURN = r"""
+results:
+  description: What came of each disk or snapshot asked for, in the order asked. Also given when the task fails.
+  returned: when the options are valid
+  type: list
+  elements: dict
+  contains:
+    disk_id:
+      description: The disk; V(null) for a snapshot asked for by an id that does not exist.
+      type: str
+      sample: disk-boot01
+    snapshot_id:
+      description: The snapshot that the disk was put back to; V(null) where there is none.
+      type: str
+      sample: snapshot-7dk2mq
+    outcome:
+      description:
+        - V(rolled_back), the disk was put back.
+        - V(joined), a rollback to this snapshot was already running, and was waited for.
+        - V(already_done), its marker shows that it was put back before.
+        - V(pending), it is unfinished, because the time was up.
+        - V(failed), see RV(results[].msg).
+      type: str
+      sample: rolled_back
+    msg:
+      description: One line for a person.
+      type: str
+      sample: rolled back, marker snapshot-9xw3fa
+    ret_code:
+      description: The API's return code, if it refused the request.
+      type: int
+      sample: null
+counts:
+  description: How many of RV(results) have each outcome, zeros included.
+  returned: when the options are valid
+  type: dict
+  sample: {rolled_back: 2, joined: 0, already_done: 0, pending: 0, failed: 0}
+snapshots:
+  description: The records of the snapshots rolled back to, and of the backups and markers, as they were last seen.
+  returned: when the options are valid
+  type: list
+  elements: dict
+  contains:
+    snapshot_id:
+      description: Id of the snapshot.
+      type: str
+      sample: snapshot-7dk2mq
+    disk_id:
+      description: Id of the disk.
+      type: str
+      sample: disk-boot01
+    disk_type:
+      description: V(Boot) or V(Data).
+      type: str
+      sample: Boot
+    name:
+      description: Name of the snapshot.
+      type: str
+      sample: before-patch-2026-11
+    remark:
+      description: Remark of the snapshot.
+      type: str
+      sample: before the November patches
+    status:
+      description:
+        - Status as the API spells it, V(Createing), V(Normal), V(RollBacking), V(Deleting), V(Deleted), V(Failure) or V(Released).
+        - Only V(Normal) can be rolled back to or deleted.
+      type: str
+      sample: Normal
+    region:
+      description: Region of the snapshot.
+      type: str
+      sample: cn
+    zone:
+      description: Zone of the snapshot, empty on platforms without zones.
+      type: str
+      sample: zone-01
+    create_time:
+      description: When the snapshot was made, in Unix seconds.
+      type: int
+      sample: 1795428000
+    created_at:
+      description: When the snapshot was made, as ISO 8601 in UTC.
+      type: str
+      sample: '2026-11-23T10:00:00Z'
+snapshot_id:
+  description: Id of the snapshot rolled back to, if exactly one was asked for.
+  returned: when the options are valid
+  type: str
+  sample: snapshot-7dk2mq
+api_calls:
+  description: How many requests were sent, by action.
+  returned: always
+  type: dict
+  sample: {CreateSnapshot: 2, DescribeDisk: 1, DescribeSnapshot: 6, DescribeVMInstance: 1, RollbackSnapshot: 2}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Report, Task, Unit, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Seen
+
+OUTCOMES = ("rolled_back", "joined", "already_done", "pending", "failed")
+
+
+def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
+    name, marker, backup = (_module.text(params, option) for option in ("name", "marker_name", "backup_name"))
+    if bool(snapshot_ids) == bool(disk_ids or name) or bool(disk_ids) != bool(name):
+        raise _module.InputError("give either snapshot_ids, or name and disk_ids.")
+    if backup and not marker:
+        raise _module.InputError("backup_name needs marker_name: without it nobody can tell a finished rollback from an unfinished one.")
+    if (marker or backup) and not params["wait"]:
+        raise _module.InputError("wait=false cannot be used with marker_name or backup_name: they are made after and before the rollback.")
+    names = [each for each in (name, marker, backup) if each]
+    if len(set(names)) < len(names):
+        raise _module.InputError("name, marker_name and backup_name must differ from each other.")
+    wanted = Wanted(snapshot_ids, disk_ids, name or "", marker, backup, params["wait"])
+    return _module.answer(module, roll_back(Task(client, params["wait_timeout"]), wanted, module.check_mode))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which disks are to be put back: to the snapshots of these ids, or each to its snapshot of this name."""
+
+    snapshot_ids: Sequence[str]
+    disk_ids: Sequence[str]
+    name: str
+    marker_name: str | None
+    backup_name: str | None
+    wait: bool
+
+
+def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
+    """All disks are put back, or, where the check before finds anything wrong, none is begun."""
+    wall = task.client.clock.wall()
+    seen, pairs = find(task, wanted)
+    attached, warnings = _vms.attachments(task.client, [disk_id for disk_id, _target in pairs if disk_id], task.deadline)
+    units = [plan(seen, wanted, disk_id, target, attached.get(disk_id), wall) for disk_id, target in pairs]
+    todo = [unit for unit in units if unit.step.do != "done"]
+    backups: list[Unit] = []
+    if any(unit.step.failed for unit in units):
+        leave(todo, "another disk of this task cannot be rolled back")
+    elif not check_mode:
+        if wanted.backup_name:
+            backups = back_up(task, todo, seen, wanted.backup_name, wall)
+        unsafe = [f"{backup.disk_id}: {backup.step.msg}" for backup in backups if backup.step.failed]
+        if unsafe:
+            leave(todo, f"the backup failed ({'; '.join(unsafe)})")
+        else:
+            task.plan(todo, seen)
+            task.carry_out(todo)
+            warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
+    return report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
+
+
+def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
+    """All snapshots of the disks in question, and each disk's id with its target's, where one of the two may be empty."""
+    listed = task.look(wanted.snapshot_ids).snapshots
+    pairs = [(listed[each].disk_id if each in listed else "", each) for each in wanted.snapshot_ids]
+    pairs += [(disk_id, "") for disk_id in wanted.disk_ids]
+    disks = [disk_id for disk_id, _target in pairs if disk_id]
+    for disk_id in disks:
+        rivals = [target for disk, target in pairs if disk == disk_id]
+        if len(rivals) > 1:
+            raise _module.InputError(f"{' and '.join(rivals)} are snapshots of the same disk, {disk_id}: give one of them.")
+    return task.look(disk_ids=disks), pairs
+
+
+def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | None, wall: float) -> Unit:
+    """The unit of work for one disk, its first step decided."""
+    by_id = [seen.snapshots[target]] if target in seen.snapshots else []
+    step = _plan.rollback_plan(
+        seen,
+        disk_id=disk_id,
+        wanted=f"snapshot {target}" if target else f"a snapshot named {wanted.name!r} of {disk_id}",
+        candidates=by_id if target else seen.named(disk_id, wanted.name),
+        disk=disk,
+        marker_name=wanted.marker_name,
+        backup_name=wanted.backup_name,
+        wall=wall,
+    )
+    decide = partial(
+        _plan.rolled_back,
+        target=seen.snapshots.get(step.snapshot_id or ""),
+        marker_name=wanted.marker_name,
+        wait=wanted.wait,
+        wall=wall,
+    )
+    return Unit(decide, disk_id, step.snapshot_id or target or None, step=step, first=step, warnings=list(step.warnings))
+
+
+def back_up(task: Task, units: Sequence[Unit], seen: Seen, name: str, wall: float) -> list[Unit]:
+    """Keep the present state of the disks that are about to be rolled back, under ``name``; done when all are usable."""
+    backups = [
+        Unit(
+            partial(
+                _plan.present,
+                disk_id=unit.disk_id,
+                name=name,
+                remark=_plan.backup_remark(seen.snapshots[unit.step.snapshot_id or ""]),
+                wait=True,
+                wall=wall,
+            ),
+            unit.disk_id,
+        )
+        for unit in units
+        if unit.step.do == "rollback"
+    ]
+    task.plan(backups, seen)
+    task.carry_out(backups)
+    return backups
+
+
+def leave(units: Sequence[Unit], why: str) -> None:
+    """Nothing was begun for these."""
+    for unit in units:
+        unit.step = replace(
+            unit.step, do="done", outcome="failed", failed=True, changed=False, msg=f"not begun, because {why}", after=unit.step.before
+        )
+        unit.first = unit.step
+
+
+def main() -> None:
+    spec = {
+        "snapshot_ids": {"type": "list", "elements": "str", "aliases": ["snapshot_id"]},
+        "name": {"type": "str"},
+        "disk_ids": {"type": "list", "elements": "str", "aliases": ["disk_id"]},
+        "marker_name": {"type": "str"},
+        "backup_name": {"type": "str"},
+    }
+    _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
+
+
+if __name__ == "__main__":
+    main()

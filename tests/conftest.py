@@ -1,0 +1,107 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all tests share: the checkout as an importable collection, the emulator, and modules run in this very process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import io
+import json
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+COLLECTIONS = Path(tempfile.mkdtemp(prefix="collections-"))
+"""A collections path that holds this checkout, by a link."""
+
+atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
+(COLLECTIONS / "ansible_collections" / "ucloudstack").mkdir(parents=True)
+(COLLECTIONS / "ansible_collections" / "ucloudstack" / "cloud").symlink_to(CHECKOUT)
+sys.path[:0] = [str(COLLECTIONS), str(CHECKOUT / "tests")]
+
+from ansible.module_utils import basic  # noqa: E402
+from ansible.module_utils.common import warnings  # noqa: E402
+from emulator.server import Emulator  # noqa: E402
+
+START = 1_795_428_000.0
+"""Unix seconds at which virtual time begins: 2026-11-23T10:00:00Z."""
+
+
+class VirtualTime:
+    """Time that passes only when somebody sleeps. Threads that sleep at the same moment sleep at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._elapsed = 0.0
+
+    def now(self) -> float:
+        return self._elapsed
+
+    def wall(self) -> float:
+        return START + self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        end = self._elapsed + seconds
+        with self._lock:
+            self._elapsed = max(self._elapsed, end)
+
+
+@pytest.fixture
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
+    """Virtual time for the modules that run in this process."""
+    time = VirtualTime()
+    client = importlib.import_module("ansible_collections.ucloudstack.cloud.plugins.module_utils._client")
+    clock = client.Clock(now=time.now, wall=time.wall, sleep=time.sleep, chance=lambda: 0.5)
+    monkeypatch.setattr(client, "Clock", lambda: clock)
+    return time
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, virtual_time: VirtualTime) -> Iterator[Emulator]:
+    """An emulator on the same virtual time as the modules."""
+    with Emulator(tmp_path / "cloud", clock=virtual_time.wall) as emulator:
+        yield emulator
+
+
+Answer = SimpleNamespace
+RunModule = Callable[..., Answer]
+
+
+def module_answer(name: str, options: dict[str, Any], *, check: bool = False, diff: bool = False) -> Answer:
+    """Run a module's ``main()`` here, through its real argument parsing and its real output; returns what it printed."""
+    module = importlib.import_module(f"ansible_collections.ucloudstack.cloud.plugins.modules.{name}")
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+    output = io.StringIO()
+    warnings._global_warnings.clear()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()))
+        if hasattr(basic, "_ANSIBLE_PROFILE"):
+            stack.enter_context(mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy"))
+        stack.enter_context(contextlib.redirect_stdout(output))
+        stack.enter_context(pytest.raises(SystemExit))
+        module.main()
+    answer = json.loads(output.getvalue())
+    return Answer(**{"failed": False, "warnings": [], "printed": output.getvalue(), **answer})
+
+
+@pytest.fixture
+def run(cloud: Emulator) -> RunModule:
+    """``run("snapshot", name=…, disk_ids=…)`` against the emulator; ``_check=True`` and ``_diff=True`` as ansible-playbook has them."""
+    connection = {key: getattr(cloud, key) for key in ("api_url", "public_key", "private_key", "region", "zone")}
+
+    def run_module(module: str, /, _check: bool = False, _diff: bool = False, **options: Any) -> Answer:
+        return module_answer(module, {**connection, **options}, check=_check, diff=_diff)
+
+    return run_module
