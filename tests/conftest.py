@@ -22,14 +22,13 @@ from unittest import mock
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-COLLECTIONS = Path(tempfile.mkdtemp(prefix="collections-"))
-"""A collections path that holds this checkout, by a link."""
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import stage  # noqa: E402
+
+COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="collections-")))
 atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
-(COLLECTIONS / "ansible_collections" / "ucloudstack").mkdir(parents=True)
-(COLLECTIONS / "ansible_collections" / "ucloudstack" / "cloud").symlink_to(CHECKOUT)
-sys.path[:0] = [str(COLLECTIONS), str(CHECKOUT / "tests")]
+sys.path.insert(0, str(COLLECTIONS))
 
 from ansible.module_utils import basic  # noqa: E402
 from ansible.module_utils.common import warnings  # noqa: E402

@@ -29,6 +29,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 
 Decide = Callable[[Seen, Progress, float], Step]
 
+WRITES = ("create", "delete", "rollback")
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.5, 1.5, 15.0
 """Seconds between two looks while work goes on: a snapshot takes minutes, but a small one seconds."""
 
@@ -99,11 +100,12 @@ class Task:
         while todo := [unit for unit in units if unit.step.do != "done"]:
             if not self.deadline.left:
                 return self._give_up(todo)
-            if self._write([unit for unit in todo if unit.step.do != "wait"]):
+            if self._write([unit for unit in todo if unit.step.do in WRITES]):
                 pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
             self.deadline.pause(next(pauses))
             try:
-                seen = self.look((each for unit in todo for each in unit.watched), (unit.disk_id for unit in todo if not unit.watched))
+                unlisted = [unit.disk_id for unit in todo if unit.step.do == "look" or not unit.watched]
+                seen = self.look((each for unit in todo for each in unit.watched), unlisted)
                 self._consider(todo, seen)
             except FatalError as error:
                 return self._give_up(todo, str(error))
@@ -179,11 +181,15 @@ class Task:
         return disk is None or disk.status not in _plan.LOST_DISK
 
     def _check_still_off(self, unit: Unit) -> None:
-        """Before a rollback is sent once more: its VM may have been started since. Raises FatalError when it was."""
-        if any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
+        """Before a rollback is sent once more: its VM may have been started since. Raises FatalError or RefusedError."""
+        if not any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
+            return
+        try:
             disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
-            if disk and _plan.is_on(disk):
-                raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}")
+        except (NotSentError, UnknownFateError) as error:
+            raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
+        if disk and _plan.is_on(disk):
+            raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
 
     def _give_up(self, units: Sequence[Unit], why: str = "") -> None:
         self.timed_out = True
@@ -217,7 +223,10 @@ def report(
     units = [unit for item in items for unit in item] + list(helpers)
     plans = [_plan.merged([unit.first or unit.step for unit in item]) for item in items]
     steps = [_plan.merged([unit.final for unit in item]) for item in items]
-    failures = [f"{step.disk_id or step.snapshot_id}: {step.msg}" for step in steps if step.failed]
+    failures: dict[str, list[str]] = {}
+    for step in steps:
+        if step.failed:
+            failures.setdefault(step.msg, []).append(step.disk_id or step.snapshot_id or "")
     counts = Counter(step.outcome for step in steps)
     involved = dict.fromkeys(each for unit in units for each in unit.involved)
     return Report(
@@ -233,9 +242,10 @@ def report(
         ],
         counts={outcome: counts[outcome] for outcome in outcomes},
         snapshots=[task.latest[each].as_result() for each in involved if each in task.latest],
-        changed=any(step.changed for step in steps),
+        changed=any(step.changed for step in [*steps, *(unit.step for unit in helpers)]),
         failed=bool(failures),
-        msg=f"{len(failures)} of {len(steps)} failed: {'; '.join(failures)}" if failures else "",
+        msg=f"{sum(map(len, failures.values()))} of {len(steps)} failed: "
+        + "; ".join(f"{', '.join(who)}: {why.rstrip('.')}" for why, who in failures.items()),
         before="".join(f"{plan.before}\n" for plan in plans),
         after="".join(f"{plan.after}\n" for plan in plans),
         warnings=list(dict.fromkeys([*(warning for unit in units for warning in unit.warnings), *warnings])),

@@ -122,7 +122,10 @@ def _made(step: Step, seen: Seen, progress: Progress, now: float, sent: Sent, wa
             return replace(step, do="wait", msg="created, but not listed yet")
         if not wait:
             return replace(step, do="done", warnings=(f"{step.snapshot_id} of {step.disk_id} is created, but not listed yet.",))
-        return _done(step, "failed", f"{step.snapshot_id} was created, but is not listed any more", failed=True)
+        if last_listed > sent.at:
+            return _done(step, "failed", f"{step.snapshot_id} was created, but is not listed any more", failed=True)
+        msg = f"{step.snapshot_id} was created, but is not listed after {UNLISTED_SECONDS:g} s: look for it before the task is repeated, "
+        return _done(step, "failed", f"{msg}which would make a second one while it is not listed", failed=True)
     if snapshot.status == NORMAL:
         return replace(step, do="done")
     if snapshot.status in USELESS:
@@ -213,6 +216,9 @@ def rollback_plan(
         snapshot_id=target.snapshot_id,
         after=f"{disk_id}: data of {target.snapshot_id} named {target.name!r}, {iso_utc(target.create_time) or 'of unknown age'}",
     )
+    for option, copy in (("marker_name", marker_name), ("backup_name", backup_name)):
+        if copy == target.name:
+            return failed(f"{option} {copy!r} is the name of the snapshot to go back to: choose another one")
     if marker_name:
         marks = [each for each in seen.named(disk_id, marker_name) if each.snapshot_id != target.snapshot_id]
         proofs = [each for each in marks if each.remark == marker_remark(target) and by_age(each)[0] >= by_age(target)[0]]
@@ -225,7 +231,6 @@ def rollback_plan(
                 f"marker_name {marker_name!r} is taken on {disk_id} by {marks[-1]}, which marks no rollback to {target.snapshot_id}: "
                 "choose another marker_name, or delete that snapshot"
             )
-    step = _with_copies(step, marker_name, backup_name)
     backups = [each for each in seen.named(disk_id, backup_name or "") if backup_name and each.status not in USELESS]
     for backup in backups:
         if backup.remark.startswith(BACKUP_REMARK) and backup.remark != backup_remark(target):
@@ -238,6 +243,7 @@ def rollback_plan(
         step = replace(step, warnings=(*step.warnings, warning))
     rolling = [each for each in seen.snapshots.values() if each.disk_id == disk_id and each.status == ROLLING_BACK]
     if target.status == ROLLING_BACK:
+        step = _with_copies(step, marker_name, None)
         if backup_name and not backups:
             warning = f"{disk_id}: no backup {backup_name!r} was made, because the rollback was already running when the task began."
             step = replace(step, warnings=(warning,))
@@ -250,7 +256,7 @@ def rollback_plan(
         on = is_on(disk)
         if on:
             return failed(f"{on}: stop the VM, or detach the disk, and run the task again")
-    return step
+    return _with_copies(step, marker_name, None if backups else backup_name)
 
 
 def is_on(disk: Disk) -> str:
@@ -294,10 +300,12 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     marked = any(each.do == "create" for each in progress.sent)
     if not marked:
         since = started[-1].at if started else float("-inf")
-        at_work = any(status == ROLLING_BACK for _at, status in progress.listed(target.snapshot_id, since))
+        at_work = any(status != NORMAL for _at, status in progress.listed(target.snapshot_id, since))
         if current is not None and current.status == ROLLING_BACK:
             step = step if started else replace(step, outcome="joined")
             return replace(step, do="wait", msg="rolling back") if wait else _done(step, step.outcome, "rolling back, not waited for")
+        if current is not None and current.status not in USELESS and current.status != NORMAL:
+            return replace(step, do="wait", msg=f"{current.status}, waited for")
         if current is None or current.status != NORMAL:
             last_listed = max((at for at, _status in progress.listed(target.snapshot_id)), default=now)
             if current is None and now - last_listed < UNLISTED_SECONDS:
@@ -324,10 +332,12 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     if not marker_name:
         return _done(step, outcome, done)
     mark = present(seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target), wait=True, wall=wall)
+    unmarked = f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
     if mark.do != "done":
-        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; its marker: {mark.msg or 'to be made'}")
+        certain = any(each.do == "create" and each.fate == "accepted" for each in progress.sent)
+        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; marker {mark.msg}", given_up="" if certain else unmarked)
     if mark.failed:
-        msg = f"{done}, but the marker {marker_name!r} could not be made: {mark.msg} Do not repeat the task, it would roll back again."
+        msg = f"{unmarked}. {mark.msg}"
         return replace(_done(step, outcome, msg, failed=True), ret_code=mark.ret_code)
     return replace(_done(step, outcome, f"{done}, marker {mark.snapshot_id}"), warnings=mark.warnings)
 
@@ -338,6 +348,11 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, seconds:
     last = progress.sent[-1] if progress.sent else None
     state = current.status if current else step.msg or "not listed"
     up = why or f"time is up after {seconds:g} s"
+    if step.given_up:
+        said = f" {last.msg}" if last and last.msg else ""
+        return _done(
+            step, step.outcome, f"{step.given_up}; {up}.{said}", failed=True, changed=True, ret_code=last.ret_code if last else None
+        )
     if last and last.fate == "refused" and not written:
         return _done(
             step, "failed", f"{up}, nothing was done: {last.msg} Run the task again.", failed=True, changed=False, ret_code=last.ret_code

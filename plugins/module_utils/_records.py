@@ -192,7 +192,8 @@ class Step:
     """The next thing to do for one unit of work, and what will have come of it if the API refuses nothing.
 
     ``do``: ``look`` (at all snapshots of the disk, then decide again), ``create``, ``delete``, ``rollback``, ``wait`` or
-    ``done``. ``before`` and ``after`` are the lines that diff mode shows.
+    ``done``. ``before`` and ``after`` are the lines that diff mode shows; ``given_up`` is what must be said if time is up
+    before the next step, where a repeat of the task would not simply carry on.
     """
 
     do: str
@@ -207,4 +208,5 @@ class Step:
     remark: str = ""
     before: str = ""
     after: str = ""
+    given_up: str = ""
     warnings: tuple[str, ...] = ()

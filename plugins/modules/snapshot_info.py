@@ -150,7 +150,7 @@ PATIENCE = 300
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     snapshot_ids, disk_ids = _module.ids(module.params, "snapshot_ids"), _module.ids(module.params, "disk_ids")
-    name, prefix, status = (module.params[option] for option in ("name", "name_prefix", "status"))
+    name, prefix, status = (_module.text(module.params, option) for option in ("name", "name_prefix", "status"))
     deadline = Deadline(client.clock, PATIENCE)
     if snapshot_ids:
         found = _snapshots.by_ids(client, snapshot_ids, deadline)

@@ -1,0 +1,129 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The stage for everything that runs the real thing: an emulator process, and ansible-playbook in front of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+MIB = 1024 * 1024
+
+
+def link_collection(folder: Path) -> Path:
+    """Make ``folder`` a collections path that holds this checkout, by a link; returns it."""
+    namespace = folder / "ansible_collections" / "ucloudstack"
+    namespace.mkdir(parents=True, exist_ok=True)
+    link = namespace / "cloud"
+    link.unlink(missing_ok=True)
+    link.symlink_to(CHECKOUT)
+    return folder
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running emulator: how to reach it, and its folder."""
+
+    connection: dict[str, str]
+    state_dir: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The connection as the modules read it from the environment."""
+        options = ("api_url", "public_key", "private_key", "region", "zone")
+        return {f"UCLOUDSTACK_{option.upper()}": self.connection[option] for option in options}
+
+    def control(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask the control API: ``calls``, ``state``, ``faults``. Returns what it says, parsed."""
+        request = urllib.request.Request(
+            f"{self.connection['control_url']}/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as response:
+            text = response.read()
+        return json.loads(text) if text else None
+
+    def calls(self, action: str) -> int:
+        """How often the API was asked for this."""
+        return sum(call["action"] == action for call in self.control("calls"))
+
+    def call(self, action: str, **params: Any) -> dict[str, Any]:
+        """One call of the API, by the collection's own client."""
+        from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+
+        return Client(Config(**{key: self.connection[key] for key in ("api_url", "public_key", "private_key", "region")})).write(
+            action, params
+        )
+
+    def disk(self, name: str) -> dict[str, str]:
+        """A new, detached disk of 1 GB that begins with some bytes of its own; its id and the path of its bytes."""
+        disk_id = self.call("CreateDisk", SetType="StorageHDD", Name=name, DiskSpace=1, ChargeType="Month")["DiskID"]
+        while self.call("DescribeDisk", DiskIDs=[disk_id])["Infos"][0]["DiskStatus"] != "Unbound":
+            time.sleep(0.05)
+        image = self.state_dir / "disks" / f"{disk_id}.img"
+        with image.open("r+b") as data:
+            data.write(hashlib.shake_256(name.encode()).digest(4 * MIB))
+        return {"disk_id": disk_id, "image": str(image)}
+
+
+def checksum(image: str | Path) -> str:
+    """SHA-256 over every byte of a disk."""
+    with Path(image).open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def emulator(state_dir: Path, *arguments: str) -> Iterator[Cloud]:
+    """Run ``python tests/emulator`` and stop it afterwards. Raises RuntimeError when it does not start."""
+    command = [sys.executable, str(CHECKOUT / "tests" / "emulator"), "--state-dir", str(state_dir), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            ready = process.stdout.readline() if process.stdout else ""
+            if not ready:
+                raise RuntimeError("the emulator did not start")
+            yield Cloud(json.loads(ready), state_dir)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def playbook(
+    book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any], *arguments: str, capture: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run the real ``ansible-playbook`` on localhost, with nothing of the caller's own Ansible settings or cloud keys."""
+    keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
+    python = {"ansible_python_interpreter": os.environ.get("UCLOUDSTACK_TEST_MODULE_PYTHON", sys.executable)}
+    command = [
+        *(str(Path(sys.executable).with_name("ansible-playbook")), str(book), "-i", "localhost,", "-c", "local"),
+        *("-e", json.dumps({**python, **variables}), *arguments),
+    ]
+    settings = {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        "LC_ALL": "C.UTF-8",
+    }
+    return subprocess.run(
+        command,
+        env={**keep, **settings, **environment},
+        cwd=collections,
+        capture_output=capture,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
