@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,25 +105,29 @@ def playbook(
     book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any], *arguments: str, capture: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run the real ``ansible-playbook`` on localhost, with nothing of the caller's own Ansible settings or cloud keys."""
-    keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
+    command, rest = _invocation(book, collections, environment, variables, arguments)
+    return subprocess.run(command, **rest, capture_output=capture, check=False)
+
+
+def start_playbook(book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any]) -> subprocess.Popen[str]:
+    """As :func:`playbook`, but left running, leader of a process group of its own that can be killed as a whole."""
+    command, rest = _invocation(book, collections, environment, variables, ())
+    return subprocess.Popen(command, **rest, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _invocation(
+    book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any], arguments: Sequence[str]
+) -> tuple[list[str], dict[str, Any]]:
     python = {"ansible_python_interpreter": os.environ.get("UCLOUDSTACK_TEST_MODULE_PYTHON", sys.executable)}
     command = [
         *(str(Path(sys.executable).with_name("ansible-playbook")), str(book), "-i", "localhost,", "-c", "local"),
         *("-e", json.dumps({**python, **variables}), *arguments),
     ]
+    keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
     settings = {
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_RETRY_FILES_ENABLED": "false",
         "LC_ALL": "C.UTF-8",
     }
-    return subprocess.run(
-        command,
-        env={**keep, **settings, **environment},
-        cwd=collections,
-        capture_output=capture,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    return command, {"env": {**keep, **settings, **environment}, "cwd": collections, "text": True, "stdin": subprocess.DEVNULL}

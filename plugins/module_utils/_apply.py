@@ -99,7 +99,8 @@ class Task:
         pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
         while todo := [unit for unit in units if unit.step.do != "done"]:
             if not self.deadline.left:
-                return self._give_up(todo)
+                self._give_up(todo)
+                break
             if self._write([unit for unit in todo if unit.step.do in WRITES]):
                 pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
             self.deadline.pause(next(pauses))
@@ -108,9 +109,9 @@ class Task:
                 seen = self.look((each for unit in todo for each in unit.watched), unlisted)
                 self._consider(todo, seen)
             except FatalError as error:
-                return self._give_up(todo, str(error))
+                self._give_up(todo, str(error))
             except UCloudStackError:
-                continue  # a look that fails for a reason that may pass says nothing of the work
+                pass  # a look that fails for a reason that may pass says nothing of the work
 
     def duplicates(self, units: Iterable[Unit], name: str) -> list[str]:
         """Warnings about disks that have several snapshots of a name that these units made: two tasks at the same moment may do that."""
@@ -145,8 +146,7 @@ class Task:
 
     def _send(self, unit: Unit) -> Sent:
         """One write, sent once; what is known of it afterwards."""
-        step = unit.final if unit.step.do != "create" else unit.step
-        assert step is not None
+        step = unit.step
         snapshot_id, ret_code, msg = None, None, ""
         try:
             if not self.deadline.left:

@@ -93,7 +93,7 @@ def flatten(params: Params) -> dict[str, str]:
 def signature(flat: Mapping[str, str], private_key: str) -> str:
     """Lower-case hex SHA-1 over all parameters sorted by name, name and value unescaped, then the private key (API guide 1)."""
     text = "".join(key + flat[key] for key in sorted(flat, key=str.encode)) + private_key
-    return hashlib.sha1(text.encode()).hexdigest()
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Pace:
@@ -275,7 +275,7 @@ class Client:
                 return response.status_code, response.headers.get("Location", ""), body
         except UCloudStackError:
             raise
-        except Exception as error:  # requests and urllib3 raise many kinds, and which is which differs between their versions
+        except Exception as error:  # noqa: BLE001 (requests and urllib3 raise many kinds, which differ between their versions)
             raise _classified(action, config, error) from None
 
 

@@ -382,11 +382,9 @@ def duplicate_warnings(snapshots: Sequence[Snapshot]) -> tuple[str, ...]:
     """A warning that names all, where one disk has several snapshots of one name."""
     if len(snapshots) < 2:
         return ()
-    first = snapshots[0]
-    return (
-        f"{first.disk_id} has {len(snapshots)} snapshots named {first.name!r}: {', '.join(str(each) for each in snapshots)}. "
-        "The newest counts.",
-    )
+    disk_id, name = snapshots[0].disk_id, snapshots[0].name
+    all_of_them = ", ".join(str(each) for each in snapshots)
+    return (f"{disk_id} has {len(snapshots)} snapshots named {name!r}: {all_of_them}. The newest counts.",)
 
 
 def _remark_warnings(snapshot: Snapshot, remark: str) -> tuple[str, ...]:
