@@ -29,7 +29,6 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 
 Decide = Callable[[Seen, Progress, float], Step]
 
-WRITES = ("create", "delete", "rollback")
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.5, 1.5, 15.0
 """Seconds between two looks while work goes on: a snapshot takes minutes, but a small one seconds."""
 
@@ -64,10 +63,49 @@ class Unit:
         """The ids of all snapshots that this unit was about, those it made among them."""
         return [*self.watched, *(sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id)]
 
+    def sent(self, sent: Sent) -> None:
+        """Take down a write. Its step is behind us: until the next look nothing but waiting is to be done."""
+        self.progress = replace(self.progress, sent=(*self.progress.sent, sent))
+        self.step = replace(self.step, do="wait", snapshot_id=sent.snapshot_id or self.step.snapshot_id)
+
     def consider(self, seen: Seen, now: float) -> None:
         self.step = self.decide(seen, self.progress, now)
         self.first = self.first or self.step
         self.warnings += [each for each in self.step.warnings if each not in self.warnings]
+
+
+def until_done(
+    units: Sequence[Any],
+    deadline: Deadline,
+    parallelism: int,
+    send: Callable[[Any], Sent],
+    look_again: Callable[[Sequence[Any]], None],
+    give_up: Callable[[Sequence[Any], str], None],
+) -> None:
+    """The one loop in which everything is carried out and waited for: write side by side, pause, look at all that is not done.
+
+    A unit has a ``step`` and takes down what was ``sent``. ``look_again`` gives every unit its next step; ``give_up`` ends units
+    because time is up, or for the reason it is told.
+    """
+    pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
+    while todo := [unit for unit in units if unit.step.do != "done"]:
+        if not deadline.left:
+            give_up(todo, "")
+            break
+        writing = [unit for unit in todo if unit.step.do not in ("look", "wait")]
+        with ThreadPoolExecutor(max_workers=parallelism) as threads:
+            fates = list(threads.map(send, writing))
+        for unit, sent in zip(writing, fates):
+            unit.sent(sent)
+        if any(sent.fate in ("accepted", "unknown") for sent in fates):
+            pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
+        deadline.pause(next(pauses))
+        try:
+            look_again(todo)
+        except FatalError as error:
+            give_up(todo, str(error))
+        except UCloudStackError:
+            pass  # a look that fails for a reason that may pass says nothing of the work
 
 
 class Task:
@@ -95,23 +133,12 @@ class Task:
         self._consider(units, seen)
 
     def carry_out(self, units: Sequence[Unit]) -> None:
-        """Write, pause, look and decide again, until every planned unit is done or time is up."""
-        pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
-        while todo := [unit for unit in units if unit.step.do != "done"]:
-            if not self.deadline.left:
-                self._give_up(todo)
-                break
-            if self._write([unit for unit in todo if unit.step.do in WRITES]):
-                pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
-            self.deadline.pause(next(pauses))
-            try:
-                unlisted = [unit.disk_id for unit in todo if unit.step.do == "look" or not unit.watched]
-                seen = self.look((each for unit in todo for each in unit.watched), unlisted)
-                self._consider(todo, seen)
-            except FatalError as error:
-                self._give_up(todo, str(error))
-            except UCloudStackError:
-                pass  # a look that fails for a reason that may pass says nothing of the work
+        """Write, wait and decide again until every planned unit is done or time is up."""
+        until_done(units, self.deadline, self.client.config.parallelism, self._send, self._look_again, self._give_up)
+
+    def _look_again(self, units: Sequence[Unit]) -> None:
+        unlisted = [unit.disk_id for unit in units if unit.step.do == "look" or not unit.watched]
+        self._consider(units, self.look((each for unit in units for each in unit.watched), unlisted))
 
     def duplicates(self, units: Iterable[Unit], name: str) -> list[str]:
         """Warnings about disks that have several snapshots of a name that these units made: two tasks at the same moment may do that."""
@@ -134,15 +161,6 @@ class Task:
             full = self.look(disk_ids=(unit.disk_id for unit in again))
             for unit in again:
                 unit.consider(Seen({**seen.snapshots, **full.snapshots}, seen.disks | full.disks), now)
-
-    def _write(self, units: Sequence[Unit]) -> bool:
-        """Carry out the units' steps side by side. True when any may have taken effect."""
-        with ThreadPoolExecutor(max_workers=self.client.config.parallelism) as threads:
-            fates = list(threads.map(self._send, units))
-        for unit, sent in zip(units, fates):
-            unit.progress = replace(unit.progress, sent=(*unit.progress.sent, sent))
-            unit.step = replace(unit.step, do="wait", snapshot_id=sent.snapshot_id or unit.step.snapshot_id)
-        return any(sent.fate in ("accepted", "unknown") for sent in fates)
 
     def _send(self, unit: Unit) -> Sent:
         """One write, sent once; what is known of it afterwards."""
@@ -191,7 +209,7 @@ class Task:
         if disk and _plan.is_on(disk):
             raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
 
-    def _give_up(self, units: Sequence[Unit], why: str = "") -> None:
+    def _give_up(self, units: Sequence[Unit], why: str) -> None:
         self.timed_out = True
         for unit in units:
             current = self.latest.get(unit.watched[-1]) if unit.watched else None

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import queue
+import re
 import ssl
 import threading
 import traceback
@@ -27,6 +29,7 @@ from urllib.parse import urlsplit
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline, growing
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     EndpointError,
+    FatalError,
     NotFoundError,
     NotSentError,
     RefusedError,
@@ -47,12 +50,22 @@ except ImportError:
 PAGE = 100
 """Most entries an answer may hold (API guide 5.2)."""
 MOST_BYTES = 16 * 1024 * 1024
-"""An answer of 100 entries has some 100 kB; what is larger than this is none."""
+MOST_LEVELS = 20
+"""An answer of 100 entries has some 100 kB, and 5 levels; what is larger or deeper than this is none."""
+SURROGATE = re.compile("[\ud800-\udfff]")
 CONNECT_TIMEOUT = 10.0
 READ_ATTEMPTS = 5
 LISTING_ATTEMPTS = 3
-UNCONNECTED = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout"})
-"""Exceptions of requests and urllib3 that say that no connection came to be."""
+CONNECTING = frozenset({"connect", "_prepare_proxy"})
+"""Functions of urllib3 in which a connection comes to be: name, route, proxy tunnel and TLS handshake. The request is sent after them."""
+
+CERTIFICATE_ADVICE = {
+    9: "Check the clock of this host.",
+    10: "Have it renewed, or check the clock of this host.",
+    62: "Check that api_url has the name that the certificate was made for.",
+    64: "Check that api_url has the address that the certificate was made for.",
+}
+"""By what OpenSSL says of a certificate: not yet valid, expired, another name, another address."""
 
 Params = Mapping[str, Any]
 
@@ -112,14 +125,19 @@ class Pace:
         self._next = 0.0
         self._slowed_at = float("-inf")
 
-    def wait(self) -> float:
-        """Sleep until this call's turn; returns when that was, in monotonic seconds."""
+    def wait(self, longest: float) -> float:
+        """Sleep until this call's turn; returns when that was, in monotonic seconds.
+
+        Raises TooFrequentError, at once, when that would take longer than ``longest`` seconds.
+        """
         with self._lock:
-            turn = max(self._clock.now(), self._next)
+            now = self._clock.now()
+            turn = max(now, self._next)
+            if turn - now > longest:
+                raise TooFrequentError("the API asks for fewer calls, and time would be up before it is this call's turn.")
             self._next = turn + self._gap
-        delay = turn - self._clock.now()
-        if delay > 0:
-            self._clock.sleep(delay)
+        if turn > now:
+            self._clock.sleep(turn - now)
         return turn
 
     def slower(self, sent_at: float) -> None:
@@ -149,7 +167,10 @@ class Client:
 
     def write(self, action: str, params: Params) -> dict[str, Any]:
         """Send once. Returns the answer with RetCode 0; raises what :mod:`_errors` says, the branch telling whether to repeat."""
-        sent_at = self._pace.wait()
+        return self._send(action, params, float("inf"))
+
+    def _send(self, action: str, params: Params, longest: float) -> dict[str, Any]:
+        sent_at = self._pace.wait(longest)
         with self._lock:
             self.calls[action] += 1
         try:
@@ -165,7 +186,7 @@ class Client:
         attempts = 0
         for pause in growing(0.5, 2, 8):
             try:
-                return self.write(action, params)
+                return self._send(action, params, deadline.left)
             except TooFrequentError:
                 if not deadline.left:
                     raise
@@ -189,7 +210,7 @@ class Client:
                 deadline.pause(0.5 * attempt)
             total, entries = self._page(action, params, 0, deadline)
             first_page = len(entries)
-            if first_page < total and most_pages is not None and total - first_page > most_pages * (PAGE - 1):
+            if most_pages is not None and total - first_page > most_pages * (first_page - 1):
                 return None
             while 1 < len(entries) < total:
                 offset = len(entries) - 1
@@ -197,7 +218,7 @@ class Client:
                 if now_total != total or len(page) < 2 or page[0].get(key) != entries[-1].get(key):
                     break
                 entries += page[1:]
-            if len(entries) == total and len({entry.get(key) for entry in entries}) == total:
+            if len(entries) == total and len({str(entry.get(key)) for entry in entries}) == total:
                 return entries
         raise UnsettledListingError(f"{action}: the list kept changing while its pages were read. Run the task again.")
 
@@ -231,72 +252,100 @@ class Client:
         config = self.config
         common = {"Region": config.region, "Zone": config.zone, "ProjectID": config.project_id}
         form = flatten({**common, **params, "Action": action, "PublicKey": config.public_key})
+        for name, value in {**form, "private_key": config.private_key}.items():
+            if SURROGATE.search(value):
+                raise FatalError(f"{action}: {name} is not text: it holds something that UTF-8 cannot write.")
         form["Signature"] = signature(form, config.private_key)
         secrets = (config.private_key, form["Signature"])
-        status, location, body = self._post(action, form)
+        status, location, body = self._post(action, form, secrets)
         if 300 <= status < 400:
-            target = urlsplit(location).netloc or "another page"
             raise EndpointError(
-                f"{action}: {config.api_url} redirects to {printable(target, secrets)}, which is probably a login page. "
-                "Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
+                f"{action}: {config.api_url} redirects to {printable(_host(location), secrets) or 'another page'}, which is probably a "
+                "login page. Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
             )
         if status == 429:
             raise TooFrequentError(f"{action}: calls come too often (HTTP status 429). It passes by itself.")
-        answer = _parsed(body)
-        if status in (408, 499) or status >= 500 or (answer is None and 200 <= status < 300):
-            raise UnknownFateError(f"{action}: {_strange(status, body, secrets)}")
-        if answer is None:
-            raise EndpointError(f"{action}: {_strange(status, body, secrets)} Check api_url.")
+        answer = _parsed(body) or {}
         ret_code = whole_number(answer.get("RetCode"))
-        if ret_code is None:
-            raise UnknownFateError(f"{action}: {_strange(status, body, secrets)}")
-        if ret_code != 0:
+        if ret_code == 0 and 200 <= status < 300:
+            return answer
+        started = status in (408, 499) or status >= 500
+        if ret_code and not started:
             message = answer.get("Message")
             raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "")
+        strange = f"{action}: {_strange(status, body, secrets)}"
+        if ret_code is None and not started and status >= 400:
+            raise EndpointError(f"{strange} Check api_url.")
+        raise UnknownFateError(strange)
+
+    def _post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, str, bytes]:
+        """HTTP status, Location and body. Raises NotSentError, UnknownFateError or EndpointError.
+
+        The timeouts of requests are for each wait alone: a name server or an endpoint that sends a byte now and then would hold
+        the call for ever. So it is made in a thread of its own, which is left to itself when ``request_timeout`` is over.
+        """
+        outcome: queue.SimpleQueue[tuple[int, str, bytes] | UCloudStackError] = queue.SimpleQueue()
+        threading.Thread(target=lambda: outcome.put(self._try_post(action, form, secrets)), daemon=True).start()
+        try:
+            answer = outcome.get(timeout=self.config.request_timeout)
+        except queue.Empty:
+            answer = _no_answer(action, self.config)
+        if isinstance(answer, UCloudStackError):
+            raise answer
         return answer
 
-    def _post(self, action: str, form: dict[str, str]) -> tuple[int, str, bytes]:
-        """HTTP status, Location and body. Raises NotSentError, UnknownFateError or EndpointError."""
+    def _try_post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, str, bytes] | UCloudStackError:
+        """As :meth:`_post`, but returns its exception: one raised here would carry the request, and with it the signature, in its chain."""
         config = self.config
-        give_up_at = self.clock.now() + config.request_timeout
         try:
             with self._session.post(
                 config.api_url,
                 data=form,
-                timeout=(min(CONNECT_TIMEOUT, config.request_timeout), config.request_timeout),
+                timeout=(min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = b""
-                while chunk := response.raw.read(65536, decode_content=False):
+                body = bytearray()
+                while chunk := response.raw.read(65536, decode_content=True):
                     body += chunk
-                    if len(body) > MOST_BYTES or self.clock.now() > give_up_at:
-                        raise UnknownFateError(f"{action}: the answer did not end within {MOST_BYTES} bytes and the request_timeout.")
-                return response.status_code, response.headers.get("Location", ""), body
-        except UCloudStackError:
-            raise
+                    if len(body) > MOST_BYTES:
+                        return UnknownFateError(
+                            f"{action}: {config.api_url} sent more than {MOST_BYTES} bytes, which no answer of the API has."
+                        )
+                return response.status_code, response.headers.get("Location", ""), bytes(body)
         except Exception as error:  # noqa: BLE001 (requests and urllib3 raise many kinds, which differ between their versions)
-            raise _classified(action, config, error) from None
+            return _classified(action, config, error, secrets)
 
 
 def _session(config: Config) -> Any:
-    url = urlsplit(config.api_url)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise EndpointError(f"api_url is {config.api_url!r}: it must be a URL such as https://console.example.com/api.")
-    if url.username is not None or url.password is not None:
-        raise EndpointError("api_url must not hold a user name or password: the keys go into public_key and private_key.")
+    scheme = _checked_scheme(config.api_url)
     session = requests.Session()
     session.proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
     session.trust_env = False  # else ~/.netrc and REQUESTS_CA_BUNDLE of the machine would count; proxies are taken above
+    session.get_redirect_target = lambda response: None  # else requests reads a redirect's body to the end, however long it is
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.verify = config.validate_certs
     session.headers.update({"User-Agent": "ansible-ucloudstack.cloud", "Accept-Encoding": "identity"})
-    if url.scheme == "https":
+    if scheme == "https":
         adapter = _context_adapter(_tls_context(config), config.parallelism)
     else:
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism)
-    session.mount(f"{url.scheme}://", adapter)
+    session.mount(f"{scheme}://", adapter)
     return session
+
+
+def _checked_scheme(api_url: str) -> str:
+    """http or https. Raises EndpointError, which does not quote a URL that may hold a password."""
+    if "@" in api_url:
+        raise EndpointError("api_url must not hold a user name or password: the keys go into public_key and private_key.")
+    try:
+        url = urlsplit(api_url)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and re.fullmatch(r"[!-~]+", api_url)
+    except ValueError:  # brackets that do not close, or a port that is none
+        usable = None
+    if not usable or "?" in api_url or "#" in api_url or "\\" in api_url:
+        raise EndpointError(f"api_url is {printable(repr(api_url))}: it must be a URL such as https://console.example.com/api.")
+    return urlsplit(api_url).scheme
 
 
 def _tls_context(config: Config) -> ssl.SSLContext:
@@ -334,36 +383,41 @@ def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
             return super().proxy_manager_for(*args, **kwargs, ssl_context=context)
 
+        def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+            """From requests 2.32 on; 2.32.0 to 2.32.2 put a context of their own in place of ours."""
+            host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+            return host, {**pool, "ssl_context": context}
+
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
             """Nothing to add: what is trusted is in the context, and naming a bundle here would have it parsed again."""
 
     return ContextAdapter(pool_connections=1, pool_maxsize=connections)
 
 
-def _classified(action: str, config: Config, error: Exception) -> UCloudStackError:
+def _classified(action: str, config: Config, error: Exception, secrets: Sequence[str]) -> UCloudStackError:
     """What an exception of requests, or of what it rests on, says of the request's fate."""
     causes = list(_causes(error))
     names = {type(cause).__name__ for cause in causes}
     url = config.api_url
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return EndpointError(
-                f"{action}: the certificate of {url} is not trusted ({cause.verify_message}). Give the CA that signed it as ca_path, "
-                "and check that api_url has the name that the certificate was made for."
-            )
+            advice = CERTIFICATE_ADVICE.get(cause.verify_code, "Give the CA that signed it as ca_path.")
+            return EndpointError(f"{action}: the certificate of {url} is not trusted ({printable(cause.verify_message)}). {advice}")
     if names & {"InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError", "InvalidProxyURL", "UnicodeError"}:
         return EndpointError(f"{action}: {url} is not a URL that can be opened. Check api_url and the proxy variables.")
-    reason = printable(str(causes[-1]) or type(causes[-1]).__name__, (config.private_key,))
-    if (
-        names & {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout"}
-        or "Tunnel connection failed" in reason
-    ):
-        return NotSentError(f"{action}: cannot connect to {url} ({reason}). Check api_url, the network and the proxy variables.")
-    if any(frame.name == "do_handshake" for cause in causes for frame in traceback.extract_tb(cause.__traceback__)):
+    reason = printable(str(causes[-1]) or type(causes[-1]).__name__, secrets)
+    frames = {frame.name for cause in causes for frame in traceback.extract_tb(cause.__traceback__)}
+    if "do_handshake" in frames:
         return NotSentError(f"{action}: the TLS handshake with {url} failed ({reason}). Check that api_url should begin with https://.")
+    if frames & CONNECTING:
+        return NotSentError(f"{action}: cannot connect to {url} ({reason}). Check api_url, the network and the proxy variables.")
     if names & {"ReadTimeout", "ReadTimeoutError"}:
-        return UnknownFateError(f"{action}: no answer from {url} within request_timeout, {config.request_timeout:g} seconds.")
+        return _no_answer(action, config)
     return UnknownFateError(f"{action}: the connection to {url} broke before the answer was complete ({reason}).")
+
+
+def _no_answer(action: str, config: Config) -> UnknownFateError:
+    return UnknownFateError(f"{action}: no answer from {config.api_url} within request_timeout, {config.request_timeout:g} seconds.")
 
 
 def _causes(error: BaseException | None) -> Iterable[BaseException]:
@@ -383,7 +437,7 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
 def _parsed(body: bytes) -> dict[str, Any] | None:
     """The JSON object in the body; None when there is none."""
     try:
-        answer = json.loads(body.decode(), parse_constant=_refuse_constant)
+        answer = _sound(json.loads(body.decode(), parse_constant=_refuse_constant), MOST_LEVELS)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
@@ -393,14 +447,33 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _sound(value: Any, levels: int) -> Any:
+    """The same value, with ``?`` for lone surrogates, which nobody could encode again. Raises ValueError when it has more levels."""
+    if isinstance(value, str):
+        return SURROGATE.sub("?", value)
+    if isinstance(value, (dict, list)) and not levels:
+        raise ValueError("nested too deep")
+    if isinstance(value, dict):
+        return {_sound(key, 0): _sound(each, levels - 1) for key, each in value.items()}
+    return [_sound(each, levels - 1) for each in value] if isinstance(value, list) else value
+
+
+def _host(location: str) -> str:
+    """The host that a Location header names, without user name and password; empty when there is none."""
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
 def _strange(status: int, body: bytes, secrets: Iterable[str]) -> str:
     """What came in place of an answer, by its first characters."""
-    start = printable(body[:400].decode(errors="replace"), secrets)[:100]
+    start = printable(body.decode(errors="replace"), secrets)[:100]
     return f"HTTP status {status}, and " + (f"not an answer of the API: {start!r}." if start else "an empty body.")
 
 
 def printable(text: str, secrets: Iterable[str] = ()) -> str:
     """Foreign text fit for one line of output: no line breaks, no control characters, no secrets, 200 characters at most."""
-    for secret in secrets:
+    for secret in filter(None, secrets):
         text = text.replace(secret, "***")
-    return "".join(char if char.isprintable() else " " for char in text)[:200].strip()
+    return "".join(char if char.isprintable() else " " for char in text[:200]).strip()

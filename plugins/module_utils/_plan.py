@@ -300,7 +300,7 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     marked = any(each.do == "create" for each in progress.sent)
     if not marked:
         since = started[-1].at if started else float("-inf")
-        at_work = any(status != NORMAL for _at, status in progress.listed(target.snapshot_id, since))
+        at_work = any(status == ROLLING_BACK for _at, status in progress.listed(target.snapshot_id, since))
         if current is not None and current.status == ROLLING_BACK:
             step = step if started else replace(step, outcome="joined")
             return replace(step, do="wait", msg="rolling back") if wait else _done(step, step.outcome, "rolling back, not waited for")

@@ -28,8 +28,8 @@ REMARK_LENGTH = 100
 
 
 def snake_case(key: str) -> str:
-    """``DiskAttachResourceID`` → ``disk_attach_resource_id``."""
-    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", key)
+    """``DiskAttachResourceID`` → ``disk_attach_resource_id``; the s of ``SnapshotIDs`` begins no word."""
+    words = re.sub(r"([A-Z]+)([A-Z](?!s(?:[A-Z]|$))[a-z])", r"\1_\2", key)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
@@ -38,19 +38,18 @@ def iso_utc(seconds: int | None) -> str | None:
     if seconds is None:
         return None
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None).isoformat() + "Z"
     except (OverflowError, OSError, ValueError):
         return None
 
 
 def whole_number(value: Any) -> int | None:
     """A number that may have arrived as a string of digits; None when it is none."""
-    if isinstance(value, bool):
-        return None
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"-?[0-9]{1,30}", value) else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Snapshot:
         snapshot = cls(
             snapshot_id=_text(rest.pop("SnapshotID", None)),
             disk_id=_text(rest.pop("DiskID", None)),
-            name=next((_text(name) for name in names if name is not None), ""),
+            name=next((_text(name) for name in names if name not in (None, "")), ""),
             status=_text(rest.pop("SnapshotStatus", None)),
             create_time=whole_number(rest.pop("CreateTime", None)),
             remark=_text(rest.pop("Remark", None)),
@@ -117,7 +116,7 @@ class Snapshot:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def by_age(snapshot: Snapshot) -> tuple[int, str]:

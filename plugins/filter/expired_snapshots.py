@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: expired_snapshots
+short_description: Which snapshots a retention policy would delete
+version_added: 0.1.0
+author:
+  - UCloudStack collection contributors (@ucloudstack)
+description:
+  - Takes snapshot records, as RV(ucloudstack.cloud.snapshot_info#module:snapshots) has them, and returns those that the policy
+    would delete. It deletes nothing itself.
+  - Only snapshots in V(Normal) whose name begins with O(name_prefix), and whose remark with O(remark_prefix), count or are
+    returned. All others are left out of sight.
+  - Runs are counted, not single snapshots, and every disk by itself. A backup and a marker, whose names end in V(-b1) and V(-r1)
+    or a higher number, belong to the run that the name without this suffix has, and go with it.
+  - With both O(keep_last) and O(older_than), a run is deleted only if both conditions hold.
+positional: _input
+options:
+  _input:
+    description: The snapshot records. Each needs C(snapshot_id), C(disk_id), C(name), C(status) and C(create_time).
+    type: list
+    elements: dict
+    required: true
+  name_prefix:
+    description: How the names of the snapshots begin that the policy is about. It cannot be empty.
+    type: str
+    required: true
+  remark_prefix:
+    description: How their remarks begin. Without it, remarks do not matter.
+    type: str
+  keep_last:
+    description: So many of the newest runs of each disk stay. Required, unless O(older_than) is given.
+    type: int
+  older_than:
+    description:
+      - Only runs all of whose snapshots are older than that are deleted. Seconds, or a number with a unit, V(s), V(m), V(h), V(d) or
+        V(w), such as V(14d). Required, unless O(keep_last) is given.
+    type: str
+  now:
+    description: The time from which ages are counted, in Unix seconds or as ISO 8601 with its offset. By default, the present.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Delete what is older than two weeks, but never the three newest runs of a disk
+  ucloudstack.cloud.snapshot:
+    state: absent
+    snapshot_ids: "{{ expired | map(attribute='snapshot_id') | list }}"
+  when: expired
+  vars:
+    expired: >-
+      {{ listed.snapshots | ucloudstack.cloud.expired_snapshots(
+           name_prefix='nightly-', remark_prefix='by our nightly job', keep_last=3, older_than='14d') }}
+"""
+
+RETURN = r"""
+_value:
+  description: The records that the policy would delete, sorted by disk, creation time and id.
+  type: list
+  elements: dict
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, whole_number
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+COPY = re.compile(r"-[br][0-9]+$")
+
+Record = Mapping[str, Any]
+
+
+def seconds(span: Any) -> int:
+    """``14d`` → 1209600. Raises AnsibleFilterError for anything that is no time span."""
+    match = re.fullmatch(r"\s*([0-9]+)\s*([smhdw]?)\s*", str(span))
+    if match is None or isinstance(span, bool):
+        raise AnsibleFilterError(f"expired_snapshots: older_than is {span!r}: it must be seconds, or a number and s, m, h, d or w.")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def moment(value: Any) -> float:
+    """Unix seconds of Unix seconds, or of ISO 8601 with its offset. Raises AnsibleFilterError."""
+    if value is None:
+        return time.time()
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        pass
+    try:
+        parsed = datetime.fromisoformat(re.sub("Z$", "+00:00", str(value)))
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise AnsibleFilterError(f"expired_snapshots: now is {value!r}: it must be Unix seconds, or ISO 8601 with its offset or Z.")
+    return parsed.timestamp()
+
+
+def expired_snapshots(
+    snapshots: Sequence[Record],
+    name_prefix: str = "",
+    remark_prefix: str | None = None,
+    keep_last: int | None = None,
+    older_than: Any = None,
+    now: Any = None,
+) -> list[Record]:
+    """The records of ``snapshots`` that the policy would delete. Raises AnsibleFilterError for a policy that is none."""
+    if not name_prefix:
+        raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of everybody: give one.")
+    if keep_last is None and older_than is None:
+        raise AnsibleFilterError("expired_snapshots: neither keep_last nor older_than is given: give one or both.")
+    keep = 0 if keep_last is None else whole_number(keep_last)
+    if keep is None or keep < 0:
+        raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number from 0 on.")
+    newest_to_delete = None if older_than is None else moment(now) - seconds(older_than)
+
+    runs: dict[tuple[str, str], list[Record]] = {}
+    for snapshot in snapshots:
+        if (
+            snapshot["status"] == NORMAL
+            and snapshot["create_time"] is not None
+            and snapshot["name"].startswith(name_prefix)
+            and (snapshot.get("remark") or "").startswith(remark_prefix or "")
+        ):
+            runs.setdefault((snapshot["disk_id"], COPY.sub("", snapshot["name"])), []).append(snapshot)
+    begun = {
+        (disk_id, name): min(each["create_time"] for each in run)
+        for (disk_id, name), run in runs.items()
+        if any(each["name"] == name for each in run)
+    }
+    expired = []
+    for (disk_id, name), run in runs.items():
+        newest = max(each["create_time"] for each in run)
+        rank = (begun.get((disk_id, name), newest), name)
+        newer = sum(disk == disk_id and (at, other) > rank for (disk, other), at in begun.items())
+        if newer >= keep and (newest_to_delete is None or newest < newest_to_delete):
+            expired += run
+    return sorted(expired, key=lambda each: (each["disk_id"], each["create_time"], each["snapshot_id"]))
+
+
+class FilterModule:
+    """The filters of this file, by name."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"expired_snapshots": expired_snapshots}
