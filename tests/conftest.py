@@ -24,7 +24,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import stage  # noqa: E402
+import stage
 
 COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="collections-")))
 atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
@@ -104,3 +104,9 @@ def run(cloud: Emulator) -> RunModule:
         return module_answer(module, {**connection, **options}, check=_check, diff=_diff)
 
     return run_module
+
+
+@pytest.fixture
+def run_alone(virtual_time: VirtualTime) -> RunModule:
+    """``run_alone("snapshot_info", api_url=…)``: with these options and no others, such as those that :func:`run` adds."""
+    return lambda module, /, **options: module_answer(module, options)

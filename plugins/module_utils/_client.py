@@ -210,7 +210,7 @@ class Client:
                 deadline.pause(0.5 * attempt)
             total, entries = self._page(action, params, 0, deadline)
             first_page = len(entries)
-            if most_pages is not None and total - first_page > most_pages * (first_page - 1):
+            if most_pages is not None and total - first_page > most_pages * max(first_page - 1, 0):
                 return None
             while 1 < len(entries) < total:
                 offset = len(entries) - 1
