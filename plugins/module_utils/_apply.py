@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,8 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     UnknownFateError,
     WrongStateError,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import USELESS, Progress, Seen, Sent, Snapshot, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LOST_DISK, USELESS, Progress, Seen, Sent, Snapshot, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
 
 Decide = Callable[[Seen, Progress, float], Step]
 
@@ -108,6 +108,32 @@ def until_done(
             pass  # a look that fails for a reason that may pass says nothing of the work
 
 
+def sent_once(
+    client: Client,
+    deadline: Deadline,
+    do: str,
+    write: Callable[[], str | None],
+    fate: Callable[[UCloudStackError], str] | None = None,
+) -> Sent:
+    """Make one write, once, and say what is known of it afterwards. ``write`` returns the id of what it made, if that has one."""
+    made, ret_code, msg = None, None, ""
+    try:
+        if not deadline.left:
+            raise RefusedError("time was up before the call was made.")
+        made = write()
+        known = "accepted"
+    except UCloudStackError as error:
+        known, msg, ret_code = (fate or fate_of)(error), str(error), error.ret_code
+    return Sent(do, known, client.clock.now(), made, msg, ret_code)
+
+
+def fate_of(error: UCloudStackError) -> str:
+    """What an exception of the client says of a write: ``unknown``, ``refused`` (for now) or ``failed``."""
+    if isinstance(error, UnknownFateError):
+        return "unknown"
+    return "refused" if isinstance(error, (NotSentError, RefusedError)) else "failed"
+
+
 class Task:
     """What the units of one task share: the client, one deadline, and every snapshot seen, as last seen."""
 
@@ -163,32 +189,20 @@ class Task:
                 unit.consider(Seen({**seen.snapshots, **full.snapshots}, seen.disks | full.disks), now)
 
     def _send(self, unit: Unit) -> Sent:
-        """One write, sent once; what is known of it afterwards."""
         step = unit.step
-        snapshot_id, ret_code, msg = None, None, ""
-        try:
-            if not self.deadline.left:
-                raise RefusedError("time was up before the call was made.")
-            if step.do == "create":
-                snapshot_id = _snapshots.create(self.client, step.disk_id, step.name, step.remark)
-            elif step.do == "delete":
-                _snapshots.delete(self.client, step.snapshot_id or "")
-            else:
-                self._check_still_off(unit)
-                _snapshots.rollback(self.client, step.disk_id, step.snapshot_id or "")
-            fate = "accepted"
-        except UCloudStackError as error:
-            fate, msg, ret_code = self._fate(step, error), str(error), error.ret_code
-        return Sent(step.do, fate, self.client.clock.now(), snapshot_id, msg, ret_code)
+        writes: dict[str, Callable[[], str | None]] = {
+            "create": lambda: _snapshots.create(self.client, step.disk_id, step.name, step.remark),
+            "delete": lambda: _snapshots.delete(self.client, step.snapshot_id or ""),
+            "rollback": lambda: self._roll_back(unit, step.snapshot_id or ""),
+        }
+        return sent_once(self.client, self.deadline, step.do, writes[step.do], lambda error: self._fate(step, error))
 
     def _fate(self, step: Step, error: UCloudStackError) -> str:
-        if isinstance(error, UnknownFateError):
-            return "unknown"
         if isinstance(error, NotFoundError) and step.do == "delete":
             return "missing"
         if isinstance(error, WrongStateError) and step.do != "delete":
             return "refused" if self._may_pass(step.disk_id) else "failed"
-        return "refused" if isinstance(error, (NotSentError, RefusedError)) else "failed"
+        return fate_of(error)
 
     def _may_pass(self, disk_id: str) -> bool:
         """Whether the disk is in a state that passes by itself; assumed where it cannot be asked."""
@@ -196,18 +210,18 @@ class Task:
             disk = _vms.attachments(self.client, [disk_id], self.deadline)[0].get(disk_id)
         except UCloudStackError:
             return True
-        return disk is None or disk.status not in _plan.LOST_DISK
+        return disk is None or disk.status not in LOST_DISK
 
-    def _check_still_off(self, unit: Unit) -> None:
-        """Before a rollback is sent once more: its VM may have been started since. Raises FatalError or RefusedError."""
-        if not any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
-            return
-        try:
-            disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
-        except (NotSentError, UnknownFateError) as error:
-            raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
-        if disk and _plan.is_on(disk):
-            raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
+    def _roll_back(self, unit: Unit, snapshot_id: str) -> None:
+        """Before a rollback is sent once more: its VM may have been started since. Raises FatalError or RefusedError then."""
+        if any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
+            try:
+                disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
+            except (NotSentError, UnknownFateError) as error:
+                raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
+            if disk and _plan.is_on(disk):
+                raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
+        _snapshots.rollback(self.client, unit.disk_id, snapshot_id)
 
     def _give_up(self, units: Sequence[Unit], why: str) -> None:
         self.timed_out = True
@@ -216,55 +230,20 @@ class Task:
             unit.step = _plan.timed_out(unit.step, unit.progress, current, self.deadline.seconds, why)
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a module answers: one entry per item asked, and what follows from them."""
-
-    results: list[dict[str, Any]]
-    counts: dict[str, int]
-    snapshots: list[dict[str, Any]]
-    changed: bool
-    failed: bool
-    msg: str
-    before: str
-    after: str
-    warnings: list[str]
-
-
-def report(
+def snapshot_report(
     task: Task, outcomes: Sequence[str], items: Sequence[Sequence[Unit]], warnings: Iterable[str] = (), helpers: Sequence[Unit] = ()
 ) -> Report:
-    """``items``: for each item that was asked for, in that order, the units that it took. The diff shows their first steps.
+    """``items``: for each item that was asked for, in that order, the units that it took.
 
     ``helpers``: units that were needed on the way, whose snapshots and warnings the user gets to see as well.
     """
     units = [unit for item in items for unit in item] + list(helpers)
     plans = [_plan.merged([unit.first or unit.step for unit in item]) for item in items]
     steps = [_plan.merged([unit.final for unit in item]) for item in items]
-    failures: dict[str, list[str]] = {}
-    for step in steps:
-        if step.failed:
-            failures.setdefault(step.msg, []).append(step.disk_id or step.snapshot_id or "")
-    counts = Counter(step.outcome for step in steps)
     involved = dict.fromkeys(each for unit in units for each in unit.involved)
-    return Report(
-        results=[
-            {
-                "disk_id": step.disk_id or None,
-                "snapshot_id": step.snapshot_id,
-                "outcome": step.outcome,
-                "msg": step.msg,
-                "ret_code": step.ret_code,
-            }
-            for step in steps
-        ],
-        counts={outcome: counts[outcome] for outcome in outcomes},
-        snapshots=[task.latest[each].as_result() for each in involved if each in task.latest],
-        changed=any(step.changed for step in [*steps, *(unit.step for unit in helpers)]),
-        failed=bool(failures),
-        msg=f"{sum(map(len, failures.values()))} of {len(steps)} failed: "
-        + "; ".join(f"{', '.join(who)}: {why.rstrip('.')}" for why, who in failures.items()),
-        before="".join(f"{plan.before}\n" for plan in plans),
-        after="".join(f"{plan.after}\n" for plan in plans),
-        warnings=list(dict.fromkeys([*(warning for unit in units for warning in unit.warnings), *warnings])),
-    )
+    records = {
+        "snapshots": [task.latest[each].as_result() for each in involved if each in task.latest],
+        "snapshot_id": steps[0].snapshot_id if len(steps) == 1 else None,
+    }
+    told = [*(warning for unit in units for warning in unit.warnings), *warnings]
+    return report(outcomes, plans, steps, records, told, also_changed=any(unit.step.changed for unit in helpers))

@@ -319,7 +319,7 @@ class Client:
 
 def _session(config: Config) -> Any:
     scheme = _checked_scheme(config.api_url)
-    session = requests.Session()
+    session: Any = requests.Session()
     session.proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
     session.trust_env = False  # else ~/.netrc and REQUESTS_CA_BUNDLE of the machine would count; proxies are taken above
     session.get_redirect_target = lambda response: None  # else requests reads a redirect's body to the end, however long it is

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NAME_LENGTH, REMARK_LENGTH
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NAME_LENGTH, REMARK_LENGTH, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
 
 try:
     import requests  # noqa: F401, pylint: disable=unused-import
@@ -85,15 +86,12 @@ def run(
 def answer(module: AnsibleModule, report: Report) -> dict[str, Any]:
     """The common return values of the modules that act."""
     return {
-        "failed": report.failed,
+        **report.values,
+        "failed": bool(report.msg),
         "changed": report.changed,
-        "results": report.results,
-        "counts": report.counts,
-        "snapshots": report.snapshots,
-        "snapshot_id": report.results[0]["snapshot_id"] if len(report.results) == 1 else None,
-        **({"diff": {"before": report.before, "after": report.after}} if module._diff else {}),
         "warnings": report.warnings,
-        **({"msg": report.msg} if report.failed else {}),
+        **({"diff": {"before": report.before, "after": report.after}} if module._diff else {}),
+        **({"msg": report.msg} if report.msg else {}),
     }
 
 
@@ -101,11 +99,12 @@ def nothing_done(params: dict[str, Any], outcomes: Sequence[str], error: UCloudS
     """The common return values of a module that acts, when an error ended it before the first write."""
     if not outcomes:
         return {}
-    option = next(option for option in ("snapshot_ids", "disk_ids") if params.get(option))
-    entry = {"disk_id": None, "snapshot_id": None, "outcome": "failed", "msg": str(error), "ret_code": error.ret_code}
-    results = [{**entry, option[:-1]: item} for item in params[option]]
-    counts = {outcome: len(results) if outcome == "failed" else 0 for outcome in outcomes}
-    return {"results": results, "counts": counts, "snapshots": [], "snapshot_id": None}
+    option = next(option for option in ("vm_ids", "snapshot_ids", "disk_ids") if params.get(option))
+    steps = [
+        Step("done", "failed", **{"disk_id": "", option[:-1]: item}, msg=str(error), failed=True, ret_code=error.ret_code)
+        for item in params[option]
+    ]
+    return {**report(outcomes, steps, steps, {}, []).values, **({} if option == "vm_ids" else {"snapshots": [], "snapshot_id": None})}
 
 
 def _config(params: dict[str, Any]) -> Config:
@@ -119,6 +118,11 @@ def _config(params: dict[str, Any]) -> Config:
         **{option: params[option] for option in CONNECTION if option in params},
         **({"parallelism": params["parallelism"]} if "parallelism" in params else {}),
     )
+
+
+def reading_deadline(client: Client) -> Deadline:
+    """For the modules that only read, and so have no ``wait_timeout``: five minutes for all their calls together."""
+    return Deadline(client.clock, 300)
 
 
 def check_numbers(params: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
     DELETING,
     FAILURE,
     GONE,
+    LOST_DISK,
     NORMAL,
     ROLLING_BACK,
     USELESS,
@@ -40,9 +41,6 @@ STILL_SECONDS = 15.0
 """A rollback never seen at work is done when the snapshot was Normal in every look for so long: it was too quick to be seen."""
 OFF = frozenset({"Stopped"})
 """VM states in which a disk of the VM may be rolled back (API guide 5.3: the VM must be shut down)."""
-LOST_DISK = frozenset({"Deleting", "Deleted", "Releasing", "Released", "Failed"})
-"""Disk states that do not pass into a usable one."""
-
 MARKER_REMARK = "ucloudstack.cloud rolled back to "
 BACKUP_REMARK = "ucloudstack.cloud before rollback to "
 

@@ -23,6 +23,12 @@ GONE = frozenset({"Deleted", "Released"})
 USELESS = GONE | {DELETING, FAILURE}
 """What can never be rolled back to. Every status that is neither here nor Normal may still become usable: it is waited for."""
 
+# DiskStatus of the API (guide chapter 4).
+STABLE_DISK = frozenset({"Bound", "Unbound"})
+UNLISTED = "not listed"
+LOST_DISK = frozenset({"Deleting", "Deleted", "Releasing", "Released", "Failed", UNLISTED})
+"""States that do not pass into a usable one."""
+
 NAME_LENGTH = 30
 REMARK_LENGTH = 100
 
@@ -119,6 +125,10 @@ def _text(value: Any) -> str:
     return "" if value is None or isinstance(value, (dict, list)) else str(value)
 
 
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def by_age(snapshot: Snapshot) -> tuple[int, str]:
     """Sort key: creation time, then id, so that equal seconds still sort the same way every time."""
     return (snapshot.create_time or 0, snapshot.snapshot_id)
@@ -135,6 +145,56 @@ class Disk:
     status: str
     vm_id: str = ""
     vm_state: str = ""
+
+
+@dataclass(frozen=True)
+class Vm:
+    """A VM as DescribeVMInstance shows it (API guide 2). ``disks``: one record each, with its size in GB.
+
+    ``unstable``: ids of its disks that DescribeDisk shows at work; empty where the key may not ask.
+    """
+
+    vm_id: str
+    name: str
+    state: str
+    ips: tuple[str, ...] = ()
+    disks: tuple[Mapping[str, Any], ...] = ()
+    unstable: tuple[str, ...] = ()
+
+    @classmethod
+    def from_api(cls, info: Mapping[str, Any]) -> Vm:
+        """Read one entry of ``Infos``, tolerant of what is missing."""
+        return cls(
+            vm_id=_text(info.get("VMID")),
+            name=_text(info.get("Name")),
+            state=_text(info.get("State")),
+            ips=tuple(_text(each.get("IP")) for each in _objects(info.get("IPInfos"))),
+            disks=tuple(
+                {
+                    "disk_id": _text(each.get("DiskID")),
+                    "type": _text(each.get("Type")),
+                    "name": _text(each.get("Name")),
+                    "size": whole_number(each.get("Size")),
+                    "drive": _text(each.get("Drive")),
+                }
+                for each in _objects(info.get("DiskInfos"))
+            ),
+        )
+
+    @property
+    def disk_ids(self) -> list[str]:
+        return [disk["disk_id"] for disk in self.disks if disk["disk_id"]]
+
+    def as_result(self) -> dict[str, Any]:
+        """The record that users see."""
+        return {
+            "vm_id": self.vm_id,
+            "name": self.name,
+            "state": self.state,
+            "ips": list(self.ips),
+            "disk_ids": self.disk_ids,
+            "disks": [dict(disk) for disk in self.disks],
+        }
 
 
 @dataclass(frozen=True)
@@ -190,9 +250,9 @@ class Progress:
 class Step:
     """The next thing to do for one unit of work, and what will have come of it if the API refuses nothing.
 
-    ``do``: ``look`` (at all snapshots of the disk, then decide again), ``create``, ``delete``, ``rollback``, ``wait`` or
-    ``done``. ``before`` and ``after`` are the lines that diff mode shows; ``given_up`` is what must be said if time is up
-    before the next step, where a repeat of the task would not simply carry on.
+    ``do``: ``look`` (at all snapshots of the disk, then decide again), ``wait``, ``done``, or a write: ``create``, ``delete``,
+    ``rollback``, and for VMs ``start``, ``stop``, ``power_off``. ``before`` and ``after`` are the lines that diff mode shows.
+    ``given_up`` is what must be said if time is up before the next step, where a repeat of the task would not simply carry on.
     """
 
     do: str
@@ -208,4 +268,6 @@ class Step:
     before: str = ""
     after: str = ""
     given_up: str = ""
+    vm_id: str = ""
+    previous_state: str = ""
     warnings: tuple[str, ...] = ()

@@ -3,45 +3,75 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Disks and the VMs they are attached to (API guide chapters 2 and 4), as far as a rollback must know of them."""
+"""VMs and the disks attached to them (API guide chapters 2 and 4), in the API's words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import STABLE_DISK, UNLISTED, Disk, Vm
 
 
 def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> tuple[dict[str, Disk], list[str]]:
     """Each disk with its VM and the VM's state, by disk id, and warnings about what the key may not ask for.
 
-    A disk that the API does not list counts as ``Deleted``; one that may not be asked for is not in the answer.
+    A disk that the API does not list has the status :data:`UNLISTED`; one that may not be asked for is not in the answer.
     Raises as :meth:`Client.listing`.
     """
     try:
         found = client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline)
     except NoPermissionError as error:
         return {}, [f"It could not be checked that the VMs of the disks are off: {error}"]
-    attached = {_text(info, "DiskID"): _text(info, "AttachResourceID") for info in found}
-    states, warnings = _states(client, sorted(set(attached.values()) - {""}), deadline)
-    disks = {
-        disk_id: Disk(disk_id, _text(info, "DiskStatus"), attached[disk_id], states.get(attached[disk_id], ""))
-        for info in found
-        for disk_id in [_text(info, "DiskID")]
-    }
-    return {disk_id: disks.get(disk_id, Disk(disk_id, "Deleted")) for disk_id in disk_ids}, warnings
-
-
-def _states(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> tuple[dict[str, str], list[str]]:
+    attached = {_text(info, "DiskID"): (_text(info, "DiskStatus"), _text(info, "AttachResourceID")) for info in found}
+    vm_ids = sorted({vm_id for _status, vm_id in attached.values()} - {""})
+    states, warnings = {}, []
     try:
-        found = client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline)
+        states = {vm.vm_id: vm.state for vm in by_ids(client, vm_ids, deadline)}
     except NoPermissionError as error:
-        return {}, [f"It could not be checked that the VMs {', '.join(vm_ids)} are off: {error}"]
-    return {_text(info, "VMID"): _text(info, "State") for info in found}, []
+        warnings = [f"It could not be checked that the VMs {', '.join(vm_ids)} are off: {error}"]
+    disks = {disk_id: Disk(disk_id, status, vm_id, states.get(vm_id, "")) for disk_id, (status, vm_id) in attached.items()}
+    return {disk_id: disks.get(disk_id, Disk(disk_id, UNLISTED)) for disk_id in disk_ids}, warnings
+
+
+def by_ids(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> list[Vm]:
+    """The VMs of these ids that exist. Raises as :meth:`Client.listing`."""
+    return [Vm.from_api(info) for info in client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline)]
+
+
+def everything(client: Client, deadline: Deadline) -> list[Vm]:
+    """All VMs that the key may see. Raises as :meth:`Client.listing`."""
+    return [Vm.from_api(info) for info in client.listing("DescribeVMInstance", {}, "VMID", deadline) or []]
+
+
+def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> list[Vm]:
+    """The same VMs, knowing which of their disks are at work. Raises as :meth:`Client.listing`."""
+    disk_ids = [disk_id for vm in vms for disk_id in vm.disk_ids]
+    try:
+        found = client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline)
+    except NoPermissionError:
+        return list(vms)  # the API itself refuses a VM whose disks are at work
+    at_work = {_text(info, "DiskID") for info in found if _text(info, "DiskStatus") not in STABLE_DISK}
+    return [replace(vm, unstable=tuple(disk_id for disk_id in vm.disk_ids if disk_id in at_work)) for vm in vms]
+
+
+def start(client: Client, vm_id: str) -> None:
+    """StartVMInstance: only from Stopped. Raises as :meth:`Client.write`."""
+    client.write("StartVMInstance", {"VMID": vm_id})
+
+
+def stop(client: Client, vm_id: str) -> None:
+    """StopVMInstance: asks the guest, which may hang in Stopping; only from Running. Raises as :meth:`Client.write`."""
+    client.write("StopVMInstance", {"VMID": vm_id})
+
+
+def power_off(client: Client, vm_id: str) -> None:
+    """PoweroffVMInstance: pulls the plug; what the guest has not written is lost. Raises as :meth:`Client.write`."""
+    client.write("PoweroffVMInstance", {"VMID": vm_id})
 
 
 def _text(info: dict[str, Any], key: str) -> str:

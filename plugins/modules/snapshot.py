@@ -226,10 +226,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Report, Task, Unit, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import GONE
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 
 OUTCOMES = ("created", "adopted", "present", "deleted", "absent", "pending", "undone", "failed")
 
@@ -245,7 +246,7 @@ def ensure_present(task: Task, module: AnsibleModule, disk_ids: Sequence[str], n
         warnings = task.duplicates(units, name)
         if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
             undo(task, [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed])
-    return report(task, OUTCOMES, [[unit] for unit in units], warnings)
+    return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings)
 
 
 def undo(task: Task, made: Sequence[Unit]) -> None:
@@ -285,7 +286,7 @@ def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], na
     task.plan(everything, seen)
     if not module.check_mode:
         task.carry_out(everything)
-    return report(task, OUTCOMES, items)
+    return snapshot_report(task, OUTCOMES, items)
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:

@@ -141,17 +141,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _snapshots
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import by_age
-
-PATIENCE = 300
-"""Seconds for all calls together, since the module has no option of its own for that."""
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     snapshot_ids, disk_ids = _module.ids(module.params, "snapshot_ids"), _module.ids(module.params, "disk_ids")
     name, prefix, status = (_module.text(module.params, option) for option in ("name", "name_prefix", "status"))
-    deadline = Deadline(client.clock, PATIENCE)
+    deadline = _module.reading_deadline(client)
     if snapshot_ids:
         found = _snapshots.by_ids(client, snapshot_ids, deadline)
     elif disk_ids:

@@ -201,9 +201,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Report, Task, Unit, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Seen
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 
 OUTCOMES = ("rolled_back", "joined", "already_done", "pending", "failed")
 
@@ -257,7 +258,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
             task.plan(todo, seen)
             task.carry_out(todo)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
-    return report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
+    return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
 
 
 def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:

@@ -1,0 +1,88 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What to do next to start or stop a VM: pure functions, in the manner of :mod:`_plan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import LOST_ANSWER_SECONDS, UNLISTED_SECONDS
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Step, Vm
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A wanted power state: the API's name for it, the write that leads there, and what the API allows that write from.
+
+    ``passing``: states that lead to the goal without a write. Source: API guide chapter 2, states of VMs of 1.x and 2.x.
+    """
+
+    state: str
+    do: str
+    allowed: frozenset[str]
+    passing: frozenset[str]
+
+
+GOALS = {
+    "started": Goal("Running", "start", frozenset({"Stopped"}), frozenset({"Initializing", "Starting", "Restarting"})),
+    "stopped": Goal("Stopped", "stop", frozenset({"Running"}), frozenset({"Stopping", "Poweroffing"})),
+    "powered_off": Goal("Stopped", "power_off", frozenset({"Running", "Starting", "Stopping"}), frozenset({"Poweroffing"})),
+}
+LOST = frozenset({"Deleted", "Terminating", "Terminated", "Failed"})
+"""States of a VM that do not pass into a usable one."""
+
+
+def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted: str, wait: bool) -> Step:
+    """The VM is ``started``, ``stopped`` or ``powered_off``. Outcomes: these, unchanged, pending, failed."""
+    goal = GOALS[wanted]
+    previous = next((status for _at, _id, status in progress.looks if status), "")
+    last = progress.sent[-1] if progress.sent else None
+    lost = [each for each in progress.sent if each.fate == "unknown"]
+    begun = bool(lost) or any(each.fate == "accepted" for each in progress.sent)
+    before, after = f"{vm_id}: {previous or 'does not exist'}", f"{vm_id}: {goal.state}"
+    step = Step(goal.do, wanted, "", vm_id=vm_id, previous_state=previous, msg="to be " + wanted.replace("_", " "), changed=True)
+    step = replace(step, before=before, after=after)
+    if vm is None or vm.state in LOST:
+        last_listed = max((at for at, _status in progress.listed(vm_id)), default=float("-inf"))
+        if vm is None and now - last_listed < UNLISTED_SECONDS:
+            return replace(step, do="wait", msg="not listed at the moment")
+        msg = (
+            f"the VM is {vm.state}" if vm else f"the VM is not listed any more, it was {previous}" if previous else "the VM does not exist"
+        )
+        return replace(step, do="done", outcome="failed", msg=msg, failed=True, changed=begun, after=before)
+    if vm.state == goal.state:
+        msg = f"was {previous}, is {vm.state}" if begun else f"is {vm.state}"
+        return replace(step, do="done", outcome=wanted if begun else "unchanged", msg=msg, changed=begun)
+    if last and last.fate == "failed":
+        return replace(step, do="done", outcome="failed", msg=last.msg, failed=True, changed=begun, ret_code=last.ret_code)
+    if vm.state in goal.passing:
+        step = step if begun else replace(step, outcome="unchanged" if wait else "pending", changed=False)
+        return replace(step, do="wait" if wait else "done", msg=f"{vm.state}, {'waited for' if wait else 'not waited for'}")
+    if last and last.fate == "accepted":
+        return replace(step, do="wait" if wait else "done", msg=f"the API accepted it; {vm.state}")
+    if last and last.fate == "unknown":
+        if now - last.at < LOST_ANSWER_SECONDS:
+            return replace(step, do="wait", msg=f"the answer of the API was lost; {vm.state}")
+        if len(lost) > 1:
+            return replace(step, do="done", outcome="failed", failed=True, msg=f"still {vm.state}: twice no answer. {last.msg}")
+    if vm.unstable:
+        return replace(step, do="wait", msg=f"{', '.join(vm.unstable)} must be stable before, and is waited for")
+    if vm.state not in goal.allowed:
+        return replace(step, do="wait", msg=f"{vm.state}, which must end before")
+    return step
+
+
+def timed_out(step: Step, progress: Progress, vm: Vm | None, seconds: float, why: str) -> Step:
+    """What is said of a VM that is not done when waiting ends."""
+    state = vm.state if vm else "not listed"
+    last = progress.sent[-1] if progress.sent else None
+    msg = f"{why or f'time is up after {seconds:g} s'}, last seen {state} ({step.msg.rstrip('.')})"
+    if last and last.fate == "refused":
+        msg = f"{msg}; {last.msg}"
+    if state == "Stopping":
+        msg += "; a guest may hang: state=powered_off pulls the plug"
+    begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
+    return replace(step, do="done", outcome="pending", msg=msg, failed=True, changed=begun)

@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vm_power
+short_description: Start and stop UCloudStack VMs
+version_added: 0.1.0
+author:
+  - UCloudStack collection contributors (@ucloudstack)
+description:
+  - Makes sure that one or many VMs are running or off. A disk can be rolled back only while its VM is off.
+  - Before a VM is started or stopped, its disks are waited for until none of them is being snapshotted or rolled back, since
+    starting or stopping it at that moment may break a snapshot.
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  vm_ids:
+    description:
+      - The VMs, each once.
+    type: list
+    elements: str
+    required: true
+    aliases: [vm_id]
+  state:
+    description:
+      - V(started), the VM runs.
+      - V(stopped), the VM is off; its guest is asked to shut down, and may hang in doing so.
+      - V(powered_off), the VM is off; the plug is pulled on a guest that runs, and what it has not written is lost. The module never
+        chooses this by itself. It is the way out of a guest that hangs.
+    type: str
+    choices: [started, stopped, powered_off]
+    required: true
+  wait:
+    description:
+      - Whether to wait until the VMs have reached the state.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ucloudstack.cloud.connection
+  - ucloudstack.cloud.acting
+  - ucloudstack.cloud.attributes
+seealso:
+  - module: ucloudstack.cloud.vm_info
+  - module: ucloudstack.cloud.snapshot_rollback
+"""
+
+EXAMPLES = r"""
+- name: Shut two VMs down
+  ucloudstack.cloud.vm_power:
+    vm_ids:
+      - vm-web07
+      - vm-web08
+    state: stopped
+    wait_timeout: 300
+  delegate_to: localhost
+
+- name: Start one of them
+  ucloudstack.cloud.vm_power:
+    vm_id: vm-web07
+    state: started
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+results:
+  description: What came of each VM, in the order asked. Also given when the task fails.
+  returned: when the options are valid
+  type: list
+  elements: dict
+  contains:
+    vm_id:
+      description: The VM.
+      type: str
+      sample: vm-web07
+    previous_state:
+      description: Its state before the task, as the API spells it; V(null) if it does not exist.
+      type: str
+      sample: Running
+    outcome:
+      description:
+        - V(started), V(stopped) or V(powered_off), the task did it.
+        - V(unchanged), it was so, or came to be so without this task.
+        - V(pending), it is not so yet, because the time was up or O(wait=false).
+        - V(failed), see RV(results[].msg).
+      type: str
+      sample: stopped
+    msg:
+      description: One line for a person.
+      type: str
+      sample: was Running, is Stopped
+    ret_code:
+      description: The API's return code, if it refused the request.
+      type: int
+      sample: null
+counts:
+  description: How many of RV(results) have each outcome, zeros included.
+  returned: when the options are valid
+  type: dict
+  sample: {started: 0, stopped: 2, powered_off: 0, unchanged: 0, pending: 0, failed: 0}
+api_calls:
+  description: How many requests were sent, by action.
+  returned: always
+  type: dict
+  sample: {DescribeDisk: 3, DescribeVMInstance: 3, StopVMInstance: 2}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _module, _power, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Sent, Step, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import report
+
+OUTCOMES = ("started", "stopped", "powered_off", "unchanged", "pending", "failed")
+WRITES = {"start": _vms.start, "stop": _vms.stop, "power_off": _vms.power_off}
+
+
+@dataclass
+class Unit:
+    """One VM on its way."""
+
+    vm_id: str
+    step: Step
+    progress: Progress = Progress()
+    vm: Vm | None = None
+
+    def sent(self, sent: Sent) -> None:
+        self.progress = replace(self.progress, sent=(*self.progress.sent, sent))
+        self.step = replace(self.step, do="wait")
+
+
+def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    vm_ids = _module.ids(params, "vm_ids") or []
+    deadline = Deadline(client.clock, params["wait_timeout"])
+    units = [Unit(vm_id, Step("look", "pending", "", vm_id=vm_id)) for vm_id in vm_ids]
+
+    def look_again(units: Sequence[Unit]) -> None:
+        found = _vms.by_ids(client, [unit.vm_id for unit in units], deadline)
+        vms = {vm.vm_id: vm for vm in _vms.with_disk_states(client, found, deadline)}
+        now = client.clock.now()
+        for unit in units:
+            unit.vm = vms.get(unit.vm_id)
+            look = (now, unit.vm_id, unit.vm.state if unit.vm else None)
+            unit.progress = replace(unit.progress, looks=(*unit.progress.looks, look))
+            unit.step = _power.powered(unit.vm, unit.progress, now, vm_id=unit.vm_id, wanted=params["state"], wait=params["wait"])
+
+    def send(unit: Unit) -> Sent:
+        return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id))
+
+    def give_up(units: Sequence[Unit], why: str) -> None:
+        for unit in units:
+            unit.step = _power.timed_out(unit.step, unit.progress, unit.vm, deadline.seconds, why)
+
+    look_again(units)
+    plans = [unit.step for unit in units]
+    if not module.check_mode:
+        _apply.until_done(units, deadline, params["parallelism"], send, look_again, give_up)
+    steps = [unit.step for unit in units]
+    return _module.answer(module, report(OUTCOMES, plans, steps, {}, [warning for step in steps for warning in step.warnings]))
+
+
+def main() -> None:
+    spec = {
+        "vm_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["vm_id"]},
+        "state": {"type": "str", "choices": ["started", "stopped", "powered_off"], "required": True},
+    }
+    _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
+
+
+if __name__ == "__main__":
+    main()
