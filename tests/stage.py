@@ -65,9 +65,9 @@ class Cloud:
         """One call of the API, by the collection's own client."""
         from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
 
-        return Client(Config(**{key: self.connection[key] for key in ("api_url", "public_key", "private_key", "region")})).write(
-            action, params
-        )
+        given = self.connection
+        config = Config(given["api_url"], given["public_key"], given["private_key"], given["region"])
+        return Client(config).write(action, params)
 
     def disk(self, name: str) -> dict[str, str]:
         """A new, detached disk of 1 GB that begins with some bytes of its own; its id and the path of its bytes."""

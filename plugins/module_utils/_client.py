@@ -44,6 +44,7 @@ try:
     import requests
     import requests.adapters
     import requests.certs
+    import urllib3
 except ImportError:
     pass  # reported by the modules, with missing_required_lib
 
@@ -352,7 +353,7 @@ def _tls_context(config: Config) -> ssl.SSLContext:
     """Made once for all connections, since each new one parses the CA bundle. ``SSL_CERT_FILE`` and the like do not count."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not config.validate_certs:
-        requests.packages.urllib3.disable_warnings()
+        urllib3.disable_warnings()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif config.ca_path:
@@ -362,7 +363,8 @@ def _tls_context(config: Config) -> ssl.SSLContext:
             raise EndpointError(f"ca_path {config.ca_path!r} holds no CA certificates that can be read ({error}).") from None
     else:
         system = ssl.get_default_verify_paths()
-        for path in (requests.certs.where(), system.openssl_cafile, system.openssl_capath):
+        bundle: str = requests.certs.where()  # type: ignore[attr-defined]
+        for path in (bundle, system.openssl_cafile, system.openssl_capath):
             if Path(path).exists():
                 _trust(context, path)
     return context

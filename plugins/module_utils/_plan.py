@@ -50,7 +50,7 @@ def age(snapshot: Snapshot, wall: float) -> str:
     if snapshot.create_time is None:
         return "of unknown age"
     left = max(0, int(wall) - snapshot.create_time)
-    parts = []
+    parts: list[str] = []
     for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         count, left = divmod(left, seconds)
         if count or (unit == "second" and not parts):

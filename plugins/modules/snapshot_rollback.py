@@ -287,13 +287,9 @@ def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | Non
         backup_name=wanted.backup_name,
         wall=wall,
     )
-    decide = partial(
-        _plan.rolled_back,
-        target=seen.snapshots.get(step.snapshot_id or ""),
-        marker_name=wanted.marker_name,
-        wait=wanted.wait,
-        wall=wall,
-    )
+    snapshot = seen.snapshots.get(step.snapshot_id or "")
+    rest: dict[str, Any] = {"marker_name": wanted.marker_name, "wait": wanted.wait, "wall": wall}
+    decide = partial(_plan.rolled_back, target=snapshot, **rest) if snapshot else lambda *_: step
     return Unit(decide, disk_id, step.snapshot_id or target or None, step=step, first=step, warnings=list(step.warnings))
 
 

@@ -1,0 +1,165 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every check of the collection, each in an environment of its own. `make` is the short way in.
+
+ANSIBLE_CORE=2.16 in the environment takes that release of ansible-core instead of the newest one this Python can run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).parent.resolve()
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+CORE = os.environ.get("ANSIBLE_CORE", "")
+ANSIBLE_CORE = f"ansible-core~={CORE}.0" if CORE else "ansible-core"
+OLDEST_MODULE_PYTHON = "3.9"
+
+# The next release of a formatter or type checker has new opinions; it should not fail a commit that passed yesterday.
+LINTERS = ("ansible-lint==26.*", "antsibull-changelog==0.36.*", "antsibull-docs==2.*", "mypy==2.4.*", "ruff==0.17.*", "yamllint==1.*")
+
+nox.needs_version = ">=2024.3.2"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "unit", "integration", "sanity"]
+nox.options.stop_on_first_error = True
+# One set of environments for each pair of versions: going back and forth between them rebuilds nothing.
+nox.options.envdir = f".nox/python{PYTHON}-ansible{CORE or '-newest'}"
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, documentation, changelog."""
+    session.install(*LINTERS, ANSIBLE_CORE, "nox", "types-PyYAML", "types-requests", "-r", "tests/requirements.txt")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("yamllint", "--strict", ".")
+    session.run("antsibull-changelog", "lint")
+    session.run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
+    use_home_of_its_own(session)
+    collection = copy_of_the_collection(session)
+    # Modules import each other by the collection's full name, and that is how mypy has to meet them, too.
+    with session.chdir(collection.parents[2]):
+        name = collection.relative_to(Path.cwd())
+        code = [name / "plugins", name / "tests", name / "noxfile.py"]
+        session.run("mypy", f"--config-file={name}/pyproject.toml", f"--cache-dir={HERE}/.mypy_cache", *code)
+    with session.chdir(collection):
+        session.env["ANSIBLE_COLLECTIONS_PATH"] = str(collection.parents[2])
+        session.run("ansible-lint", "--offline", "--profile=production", "--strict", "-q")
+        references = ("--check-extra-docs-refs", "--validate-collection-refs=dependent")
+        session.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, ".")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """The parts alone."""
+    session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Playbooks against the emulated cloud."""
+    session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
+    session.run("pytest", "tests/integration", *session.posargs)
+
+
+@nox.session
+def floor(session: nox.Session) -> None:
+    """The playbooks again, modules running on the oldest Python they support."""
+    python = oldest_module_python(session)
+    session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
+    session.run("pytest", "tests/integration", *session.posargs, env={"UCLOUDSTACK_TEST_MODULE_PYTHON": python})
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """See it work, against an emulated cloud on this machine."""
+    session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
+    session.run("python", "tests/demo.py", session.create_tmp())
+
+
+@nox.session
+def sanity(session: nox.Session) -> None:
+    """What `ansible-test sanity` says, and that the collection can be built."""
+    session.install(ANSIBLE_CORE)
+    use_home_of_its_own(session)
+    with session.chdir(copy_of_the_collection(session)):
+        session.run("ansible-test", "sanity", "--local", "--python", PYTHON, *session.posargs)
+    build(session)
+
+
+def use_home_of_its_own(session: nox.Session) -> None:
+    """Keep the caches of Ansible's tools out of the user's home folder."""
+    home = HERE / ".nox" / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    # ansible-test runs pip without its environment variables: pip finds its index through these files or not at all.
+    for name in (".pip", ".config/pip", "Library/Application Support/pip", ".cache/pip"):
+        link, original = home / name, Path.home() / name
+        if original.is_dir() and not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(original)
+    session.env.update(HOME=str(home), LC_ALL="C.UTF-8")
+
+
+def copy_of_the_collection(session: nox.Session) -> Path:
+    """Copy what git tracks, or would, to a path that ends as Ansible wants it: ansible_collections/ucloudstack/cloud."""
+    copy = Path(session.create_tmp()).resolve() / "ansible_collections" / "ucloudstack" / "cloud"
+    shutil.rmtree(copy, ignore_errors=True)
+    for name in files_known_to_git():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(HERE / name, copy / name)
+    # Without a repository of its own the copy would be taken for a part of this one, and an ignored part at that.
+    subprocess.run(["git", "init", "--quiet", copy], check=True)
+    return copy
+
+
+def files_known_to_git() -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [name for name in names if name and (HERE / name).is_file()]
+
+
+def build(session: nox.Session) -> None:
+    """Build from the checkout itself, so that leftovers in it that would be published are seen."""
+    target = Path(session.create_tmp()) / "build"
+    shutil.rmtree(target, ignore_errors=True)
+    if not session.run("ansible-galaxy", "collection", "build", "--output-path", str(target), str(HERE)):
+        return  # nox was asked to install only
+    with tarfile.open(next(target.glob("*.tar.gz"))) as archive:
+        packed = {member.name for member in archive if member.isfile()}
+    junk = packed - {"MANIFEST.json", "FILES.json", *files_known_to_git()}
+    if junk:
+        session.error(f"not in git, but in the built collection: {', '.join(sorted(junk))}")
+
+
+def oldest_module_python(session: nox.Session) -> str:
+    """Make an environment of the oldest Python that modules support, with nothing but their own requirements."""
+    name = f"python{OLDEST_MODULE_PYTHON}"
+    environment = HERE / ".nox" / f"modules-{name}"
+    python = environment / "bin" / "python"
+    if not python.exists():
+        found = next(filter(runs, every(name)), None)
+        if found is None:
+            session.error(f"No {name} on the PATH: it is needed to run the modules with it.")
+        session.run(found, "-m", "venv", str(environment), external=True)
+    session.run(str(python), "-m", "pip", "install", "--quiet", "-r", "requirements.txt", external=True)
+    return str(python)
+
+
+def every(program: str) -> list[str]:
+    """All programs of that name on the PATH: the first may be a stub that finds no Python."""
+    folders = os.get_exec_path()
+    return [found for folder in folders if (found := shutil.which(program, path=folder))]
+
+
+def runs(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of modules share: disks, other people at work in the same cloud, and short ways to ask what came of a task."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from emulator.server import Emulator
+
+Act = Callable[[], object]
+
+
+@pytest.fixture
+def run(run: Callable[..., Any]) -> Callable[..., Any]:
+    """As the one it replaces; the answer also has ``outcomes``, those of its results in their order, and ``told``, its warnings as text."""
+
+    def run_module(module: str, /, **options: Any) -> Any:
+        answer = run(module, **options)
+        answer.outcomes = [entry["outcome"] for entry in getattr(answer, "results", [])]
+        # ansible-core 2.19 and up hands warnings over as objects
+        answer.told = [each if isinstance(each, str) else each["event"]["msg"] for each in answer.warnings]
+        return answer
+
+    return run_module
+
+
+@pytest.fixture
+def disk(cloud: Emulator) -> str:
+    return cloud.state.add_disk("data", 1)
+
+
+@pytest.fixture
+def disks(cloud: Emulator) -> list[str]:
+    return [cloud.state.add_disk(f"data-{number}", 1) for number in range(5)]
+
+
+@pytest.fixture
+def place(cloud: Emulator) -> Callable[..., str]:
+    """``place(disk, "x", status="Pondering")``: a snapshot in any status, those too that the emulator itself never reaches."""
+    return cloud.state.add_snapshot
+
+
+@pytest.fixture
+def writes(cloud: Emulator) -> Callable[[], list[str]]:
+    """``writes()``: the actions of all calls that change something, in their order, those that were refused too."""
+    return lambda: [call["action"] for call in cloud.calls() if not call["action"].startswith("Describe")]
+
+
+@pytest.fixture
+def named(cloud: Emulator) -> Callable[..., list[str]]:
+    """``named(disk, "x")``: the ids of the disk's snapshots of that name, listed or not."""
+
+    def find(disk_id: str, name: str) -> list[str]:
+        found = cloud.state.find_snapshots(disk_id=disk_id, hidden=True)
+        return [each for each in found if cloud.state.snapshot(each).name == name]
+
+    return find
+
+
+@pytest.fixture
+def meanwhile(cloud: Emulator, virtual_time: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``meanwhile(act, after=5)`` or ``meanwhile(act, when=condition)``: what somebody else does, before the next call is served."""
+    planned: list[tuple[Callable[[], object], Act]] = []
+    lock, advance = threading.RLock(), cloud.state.advance
+
+    def advance_and_act() -> None:
+        advance()
+        with lock:
+            for due in [each for each in planned if each[0]()]:
+                planned.remove(due)
+                due[1]()
+
+    def plan(act: Act, after: float = 0, when: Callable[[], object] = lambda: True) -> None:
+        planned.append((lambda: virtual_time.now() >= after and when(), act))
+
+    monkeypatch.setattr(cloud.state, "advance", advance_and_act)
+    return plan

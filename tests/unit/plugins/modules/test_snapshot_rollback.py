@@ -1,0 +1,573 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``snapshot_rollback``: the bytes come back, once, and nothing is begun that could have been known to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulator.server import Emulator
+from emulator.state import DiskStatus, SnapshotStatus, VmState
+
+Run = Callable[..., Any]
+Find = Callable[..., list[str]]
+
+GOOD, BROKEN = b"before the patch", b"after the patch!"
+MARKED = {"marker_name": "m"}
+COPIES = {"marker_name": "m", "backup_name": "b"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A stopped VM with two disks, each with an hour-old snapshot ``x`` of what it held before it was broken."""
+
+    vm_id: str
+    disks: list[str]
+    targets: list[str]
+    images: list[Path]
+
+    def held(self) -> list[bytes]:
+        return [image.read_bytes()[: len(GOOD)] for image in self.images]
+
+    def write(self, content: bytes) -> None:
+        for image in self.images:
+            image.write_bytes(content)
+
+
+@pytest.fixture
+def server(cloud: Emulator) -> Server:
+    vm_id = cloud.state.add_vm("web", boot_gb=1, data_gb=1, state=VmState.STOPPED)
+    disks = sorted(cloud.state.find_disks(vm_id=vm_id))
+    images = [cloud.state.image(each) for each in disks]
+    for image in images:
+        image.write_bytes(GOOD)
+    server = Server(vm_id, disks, [cloud.state.add_snapshot(each, "x", age=3600) for each in disks], images)
+    server.write(BROKEN)
+    return server
+
+
+@pytest.fixture
+def roll_back(run: Run, server: Server) -> Run:
+    """Puts both disks of the server back to ``x``."""
+    return lambda **options: run("snapshot_rollback", **{"name": "x", "disk_ids": server.disks, **options})
+
+
+def settle(cloud: Emulator, virtual_time: Any, seconds: float = 60) -> None:
+    virtual_time.sleep(seconds)
+    cloud.state.advance()
+
+
+def rollback(**fault: Any) -> dict[str, Any]:
+    return {"action": "RollbackSnapshot", **fault}
+
+
+# ---- the bytes come back
+
+
+def test_bytes_are_back_by_name(server: Server, roll_back: Run) -> None:
+    answer = roll_back()
+    assert (answer.outcomes, answer.changed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
+    assert [entry["snapshot_id"] for entry in answer.results] == server.targets
+    assert [record["status"] for record in answer.snapshots] == ["Normal"] * 2
+
+
+def test_bytes_are_back_by_id_and_the_other_disk_is_left_alone(server: Server, run: Run) -> None:
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
+    assert (answer.outcomes, server.held()) == (["rolled_back"], [GOOD, BROKEN])
+    assert (answer.snapshot_id, answer.results[0]["disk_id"]) == (server.targets[0], server.disks[0])
+
+
+def test_without_marker_each_run_rolls_back(server: Server, roll_back: Run) -> None:
+    roll_back()
+    server.write(BROKEN)
+    assert (roll_back().outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
+
+
+def test_with_marker_the_second_run_leaves_what_was_written_in_between(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    first = roll_back(**MARKED)
+    server.write(b"work of the day!")
+    second = roll_back(**MARKED)
+    assert (first.outcomes, second.outcomes, second.changed) == (["rolled_back"] * 2, ["already_done"] * 2, False)
+    assert server.held() == [b"work of the day!"] * 2 and len(cloud.calls("RollbackSnapshot")) == 2
+
+
+def test_marker_holds_the_targets_id_and_the_restored_bytes(cloud: Emulator, server: Server, roll_back: Run, named: Find) -> None:
+    roll_back(**MARKED)
+    for disk_id, target in zip(server.disks, server.targets, strict=True):
+        (marker,) = named(disk_id, "m")
+        assert target in cloud.state.snapshot(marker).remark
+        assert cloud.state.snapshot_image(marker).read_bytes() == GOOD
+
+
+def test_backup_holds_the_bytes_of_before_and_all_backups_come_before_any_rollback(
+    cloud: Emulator, server: Server, roll_back: Run, named: Find, writes: Run
+) -> None:
+    cloud.add_faults(
+        {"action": "CreateSnapshot", "kind": "stuck_snapshot", "seconds": 90, "params": {"DiskID": server.disks[1]}, "count": 1}
+    )
+    answer = roll_back(**COPIES)
+    assert (answer.outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
+    assert writes() == ["CreateSnapshot"] * 2 + ["RollbackSnapshot"] * 2 + ["CreateSnapshot"] * 2
+    backups = [named(each, "b")[0] for each in server.disks]
+    assert [cloud.state.snapshot_image(each).read_bytes() for each in backups] == [BROKEN] * 2
+    assert {record["name"] for record in answer.snapshots} == {"x", "b", "m"} and len(answer.snapshots) == 6
+    assert cloud.calls("RollbackSnapshot")[0]["at"] - cloud.calls("CreateSnapshot")[0]["at"] >= 90
+
+
+def test_detached_disk_is_rolled_back_whatever_its_former_vm_does(cloud: Emulator, run: Run, disk: str) -> None:
+    cloud.state.add_vm("web", boot_gb=1)
+    cloud.state.add_snapshot(disk, "x")
+    assert run("snapshot_rollback", name="x", disk_ids=[disk]).outcomes == ["rolled_back"]
+
+
+def test_rollback_too_quick_to_be_seen_is_done_after_15_seconds(cloud: Emulator, server: Server, roll_back: Run, virtual_time: Any) -> None:
+    cloud.state.rollback_seconds = 0
+    answer = roll_back()
+    assert (answer.outcomes, len(cloud.calls("RollbackSnapshot")), server.held()) == (["rolled_back"] * 2, 2, [GOOD] * 2)
+    assert 15 <= virtual_time.now() < 60
+
+
+def test_without_wait_it_returns_while_it_rolls(cloud: Emulator, server: Server, roll_back: Run, virtual_time: Any) -> None:
+    cloud.state.rollback_seconds = 600
+    answer = roll_back(wait=False)
+    assert (answer.outcomes, answer.failed, virtual_time.now() < 30) == (["rolled_back"] * 2, False, True)
+
+
+def test_time_out_is_pending_names_all_and_a_repeat_joins(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.state.rollback_seconds = 90
+    first, second = roll_back(wait_timeout=60), roll_back(wait_timeout=60)
+    assert (first.outcomes, first.failed, first.changed) == (["pending"] * 2, True, True)
+    assert all(each in first.msg for each in (*server.disks, "RollBacking", "60 s"))
+    assert (second.outcomes, second.failed, len(cloud.calls("RollbackSnapshot"))) == (["joined"] * 2, False, 2)
+
+
+def test_20_disks_take_few_looks(cloud: Emulator, run: Run) -> None:
+    disks = [cloud.state.add_disk(f"d{number}", 1) for number in range(20)]
+    for each in disks:
+        cloud.state.add_snapshot(each, "x")
+    answer = run("snapshot_rollback", name="x", disk_ids=disks)
+    assert (answer.counts["rolled_back"], answer.api_calls["RollbackSnapshot"], answer.api_calls["DescribeDisk"]) == (20, 20, 1)
+    assert answer.api_calls["DescribeSnapshot"] <= 10
+
+
+# ---- everything is checked before the first write
+
+
+def refuse_running(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state.start_vm(server.vm_id)
+    return {}
+
+
+def refuse_two(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state.add_snapshot(server.disks[1], "x")
+    return {}
+
+
+def refuse_missing(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state._remove_snapshot(server.targets[1])
+    return {}
+
+
+def refuse_failure(cloud: Emulator, server: Server) -> dict[str, Any]:
+    refuse_missing(cloud, server)
+    cloud.state.add_snapshot(server.disks[1], "x", status=SnapshotStatus.FAILURE)
+    return {}
+
+
+def refuse_createing(cloud: Emulator, server: Server) -> dict[str, Any]:
+    refuse_missing(cloud, server)
+    cloud.state.create_snapshot(server.disks[1], "x", seconds=600)
+    return {}
+
+
+def refuse_missing_disk(cloud: Emulator, server: Server) -> dict[str, Any]:
+    return {"disk_ids": [server.disks[0], "disk-missing"]}
+
+
+def refuse_missing_id(cloud: Emulator, server: Server) -> dict[str, Any]:
+    return {"name": None, "disk_ids": None, "snapshot_ids": [server.targets[0], "snapshot-missing"]}
+
+
+def refuse_other_rolling(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state.rollback_snapshot(cloud.state.add_snapshot(server.disks[1], "other"), server.disks[1])
+    return {}
+
+
+def refuse_foreign_marker(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state.add_snapshot(server.disks[1], "m", "mine, made by hand")
+    return {}
+
+
+def refuse_marker_of_another_target(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state.add_snapshot(server.disks[1], "m", "ucloudstack.cloud rolled back to snapshot-of-last-year")
+    return {}
+
+
+def refuse_deleted_disk(cloud: Emulator, server: Server) -> dict[str, Any]:
+    cloud.state._set_disk_status(server.disks[1], DiskStatus.DELETING)
+    return {}
+
+
+@pytest.mark.parametrize("options", [{}, COPIES], ids=["plain", "copies"])
+@pytest.mark.parametrize(
+    ("scene", "words"),
+    [
+        (refuse_running, ["Starting", "stop the VM"]),
+        (refuse_two, ["ambiguous", "snapshot_ids"]),
+        (refuse_missing, ["'x'", "does not exist"]),
+        (refuse_failure, ["Failure", "not usable"]),
+        (refuse_createing, ["Createing", "not usable"]),
+        (refuse_missing_disk, ["disk-missing", "does not exist"]),
+        (refuse_missing_id, ["snapshot-missing", "does not exist"]),
+        (refuse_other_rolling, ["rolled back to another snapshot"]),
+        (refuse_deleted_disk, ["Deleting"]),
+    ],
+)
+def test_what_is_wrong_with_one_disk_begins_nothing_on_any(
+    cloud: Emulator, server: Server, roll_back: Run, writes: Run, options: dict[str, str], scene: Run, words: list[str]
+) -> None:
+    answer = roll_back(**{**options, **scene(cloud, server)})
+    assert (answer.failed, answer.changed, writes()) == (True, False, [])
+    assert "failed" in answer.outcomes and "rolled_back" not in answer.outcomes
+    assert all(word in answer.msg for word in words) and "\n" not in answer.msg
+    assert server.held() == [BROKEN] * 2
+
+
+@pytest.mark.parametrize("scene", [refuse_foreign_marker, refuse_marker_of_another_target])
+def test_marker_of_anything_else_is_an_error(cloud: Emulator, server: Server, roll_back: Run, writes: Run, scene: Run) -> None:
+    scene(cloud, server)
+    answer = roll_back(**MARKED)
+    assert (answer.failed, answer.outcomes, writes()) == (True, ["failed"] * 2, [])
+    assert "choose another marker_name" in answer.msg
+
+
+@pytest.mark.parametrize("state", ["Running", "Starting", "Stopping", "Poweroffing", "Migrating", "Reinstalling"])
+def test_vm_that_is_not_stopped_is_refused_with_advice(cloud: Emulator, server: Server, roll_back: Run, writes: Run, state: str) -> None:
+    cloud.state._db.execute("UPDATE vms SET state = ?", (state,))
+    answer = roll_back()
+    assert (answer.outcomes, writes()) == (["failed"] * 2, [])
+    assert all(each in answer.msg for each in (server.vm_id, state, "stop the VM, or detach the disk"))
+
+
+def test_error_for_two_usable_ones_names_both(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    other = cloud.state.add_snapshot(server.disks[0], "x")
+    answer = roll_back()
+    assert server.targets[0] in answer.msg and other in answer.msg
+
+
+def test_useless_ones_of_that_name_do_not_make_it_ambiguous(cloud: Emulator, server: Server, roll_back: Run, place: Run) -> None:
+    for status in ("Failure", "Deleting", "Deleted", "Released"):
+        place(server.disks[0], "x", status=status)
+    assert roll_back().outcomes == ["rolled_back"] * 2
+
+
+def test_two_snapshots_of_one_disk_are_refused_before_any_write(cloud: Emulator, server: Server, run: Run, writes: Run) -> None:
+    other = cloud.state.add_snapshot(server.disks[0], "y")
+    answer = run("snapshot_rollback", snapshot_ids=[server.targets[0], other])
+    assert (answer.failed, writes()) == (True, [])
+    assert all(each in answer.msg for each in (server.targets[0], other, server.disks[0]))
+
+
+@pytest.mark.parametrize("option", ["marker_name", "backup_name"])
+def test_copies_need_names_other_than_the_targets(cloud: Emulator, server: Server, run: Run, writes: Run, option: str) -> None:
+    answer = run("snapshot_rollback", **{"snapshot_ids": server.targets, "marker_name": "m", option: "x"})
+    assert (answer.failed, writes()) == (True, [])
+    assert option in answer.msg
+
+
+@pytest.mark.parametrize("action", ["DescribeDisk", "DescribeVMInstance"])
+def test_what_the_key_may_not_ask_is_a_warning_and_the_api_refuses_each_disk(
+    cloud: Emulator, server: Server, run: Run, disk: str, action: str
+) -> None:
+    cloud.state.add_snapshot(disk, "x")
+    refuse_running(cloud, server)
+    cloud.add_faults({"action": action, "kind": "refuse", "ret_code": 150})
+    answer = run("snapshot_rollback", name="x", disk_ids=[*server.disks, disk])
+    assert (answer.outcomes, answer.failed) == (["failed", "failed", "rolled_back"], True)
+    assert [entry["ret_code"] for entry in answer.results] == [2501, 2501, None]
+    assert len(answer.told) == 1 and "could not be checked" in answer.told[0]
+
+
+def test_one_refused_disk_leaves_the_others_rolled_back(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.add_faults(rollback(kind="refuse", ret_code=140, params={"DiskID": server.disks[0]}))
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, server.held()) == (["failed", "rolled_back"], [BROKEN, GOOD])
+    assert answer.failed and answer.changed and answer.msg.startswith(f"1 of 2 failed: {server.disks[0]}: ")
+
+
+# ---- markers and backups of earlier attempts
+
+
+@pytest.mark.parametrize("status", ["Normal", "Createing", "Failure", "Deleting", "RollBacking", "Pondering"])
+def test_marker_in_any_status_proves_the_rollback(server: Server, run: Run, writes: Run, status: str, place: Run) -> None:
+    marker = place(server.disks[0], "m", f"ucloudstack.cloud rolled back to {server.targets[0]}", status, age=60)
+    answer = run("snapshot_rollback", name="x", disk_ids=server.disks[:1], marker_name="m")
+    assert (answer.outcomes, answer.changed, answer.failed, writes()) == (["already_done"], False, False, [])
+    assert marker in answer.results[0]["msg"] and answer.snapshot_id == server.targets[0]
+
+
+def test_marked_disks_are_skipped_and_the_others_rolled_back(cloud: Emulator, server: Server, run: Run, roll_back: Run) -> None:
+    run("snapshot_rollback", name="x", disk_ids=server.disks[:1], marker_name="m")
+    server.write(BROKEN)
+    assert (roll_back(**MARKED).outcomes, server.held()) == (["already_done", "rolled_back"], [BROKEN, GOOD])
+
+
+def test_marked_disks_do_not_need_the_vm_off(cloud: Emulator, server: Server, roll_back: Run, virtual_time: Any) -> None:
+    roll_back(**MARKED)
+    settle(cloud, virtual_time)
+    cloud.state.start_vm(server.vm_id)
+    settle(cloud, virtual_time)
+    assert roll_back(**MARKED).outcomes == ["already_done"] * 2
+
+
+def test_backup_of_an_unfinished_attempt_is_kept_used_and_its_age_told(
+    cloud: Emulator, server: Server, roll_back: Run, named: Find
+) -> None:
+    old = cloud.state.add_snapshot(server.disks[0], "b", f"ucloudstack.cloud before rollback to {server.targets[0]}", age=1800)
+    answer = roll_back(**COPIES)
+    assert (answer.outcomes, named(server.disks[0], "b"), len(named(server.disks[1], "b"))) == (["rolled_back"] * 2, [old], 1)
+    assert any(old in warning and "30 minutes old" in warning for warning in answer.told)
+
+
+def test_attempt_killed_after_its_backups_ends_restored_on_repeat(cloud: Emulator, server: Server, roll_back: Run, named: Find) -> None:
+    cloud.add_faults(rollback(kind="refuse", ret_code=150))
+    assert roll_back(**COPIES).outcomes == ["failed"] * 2
+    cloud.faults.clear()
+    assert (roll_back(**COPIES).outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
+    assert [len(named(each, name)) for each in server.disks for name in ("b", "m")] == [1] * 4
+
+
+@pytest.mark.parametrize("options", [{}, MARKED, COPIES], ids=["plain", "marked", "copies"])
+def test_attempt_killed_while_it_rolled_is_joined_and_marked(
+    cloud: Emulator, server: Server, roll_back: Run, named: Find, options: dict[str, str]
+) -> None:
+    for disk_id, target in zip(server.disks, server.targets, strict=True):
+        if "backup_name" in options:
+            cloud.state.add_snapshot(disk_id, "b", f"ucloudstack.cloud before rollback to {target}", age=60)
+        cloud.state.rollback_snapshot(target, disk_id)
+    answer = roll_back(**options)
+    assert (answer.outcomes, answer.failed, server.held()) == (["joined"] * 2, False, [GOOD] * 2)
+    assert len(cloud.calls("RollbackSnapshot")) == 0
+    assert [len(named(each, "m")) for each in server.disks] == [int("marker_name" in options)] * 2
+
+
+def test_attempt_killed_before_its_marker_rolls_back_once_more(cloud: Emulator, server: Server, roll_back: Run, named: Find) -> None:
+    roll_back()
+    assert (roll_back(**MARKED).outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
+    assert [len(named(each, "m")) for each in server.disks] == [1, 1]
+
+
+def test_joined_without_its_backup_warns(cloud: Emulator, server: Server, run: Run) -> None:
+    cloud.state.rollback_snapshot(server.targets[0], server.disks[0])
+    answer = run("snapshot_rollback", name="x", disk_ids=server.disks[:1], **COPIES)
+    assert answer.outcomes == ["joined"]
+    assert len(answer.told) == 1 and "no backup" in answer.told[0] and server.disks[0] in answer.told[0]
+
+
+def test_failed_backup_begins_no_rollback(cloud: Emulator, server: Server, roll_back: Run, writes: Run, named: Find) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2500, "params": {"DiskID": server.disks[0]}})
+    answer = roll_back(**COPIES)
+    assert (answer.outcomes, answer.failed, writes()) == (["failed"] * 2, True, ["CreateSnapshot"] * 2)
+    assert server.held() == [BROKEN] * 2 and server.disks[0] in answer.msg and "RetCode 2500" in answer.msg
+    assert answer.changed and named(server.disks[1], "b")[0] in {record["snapshot_id"] for record in answer.snapshots}
+
+
+@pytest.mark.parametrize("fault", [{"kind": "fail_snapshot"}, {"kind": "stuck_snapshot"}], ids=["failure", "stuck"])
+def test_backup_that_does_not_become_usable_begins_no_rollback(
+    cloud: Emulator, server: Server, roll_back: Run, fault: dict[str, Any]
+) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", **fault, "params": {"DiskID": server.disks[0]}})
+    answer = roll_back(**COPIES, wait_timeout=60)
+    assert (answer.outcomes, cloud.calls("RollbackSnapshot"), server.held()) == (["failed"] * 2, [], [BROKEN] * 2)
+
+
+@pytest.mark.parametrize("code", [2500, 7000, 161])
+def test_refused_marker_fails_the_task_and_says_not_to_repeat(cloud: Emulator, server: Server, roll_back: Run, code: int) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": code, "params": {"DiskID": server.disks[0]}})
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, answer.changed, server.held()) == (["rolled_back"] * 2, True, True, [GOOD] * 2)
+    assert (answer.results[0]["ret_code"], answer.results[1]["ret_code"]) == (code, None)
+    assert answer.msg.startswith(f"1 of 2 failed: {server.disks[0]}: ") and "not repeat" in answer.msg
+
+
+def test_marker_not_made_in_time_says_not_to_repeat(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2502})
+    answer = roll_back(**MARKED, wait_timeout=60)
+    assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
+    assert "not repeat" in answer.msg and "same task again" not in answer.msg
+
+
+def test_key_revoked_between_rollback_and_marker_says_not_to_repeat(
+    cloud: Emulator, server: Server, roll_back: Run, meanwhile: Run
+) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2502})
+    revoked = {"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171}
+    meanwhile(lambda: cloud.add_faults(revoked), when=lambda: len(cloud.calls("CreateSnapshot")) >= 2)
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
+    assert "RetCode 171" in answer.msg and "not repeat" in answer.msg and "same task again" not in answer.msg
+
+
+def test_marker_accepted_but_unfinished_at_the_deadline_may_be_repeated(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "stuck_snapshot", "seconds": 600})
+    first, second = roll_back(**MARKED, wait_timeout=60), roll_back(**MARKED, wait_timeout=60)
+    assert first.failed and "not repeat" not in first.msg
+    assert (second.outcomes, len(cloud.calls("RollbackSnapshot"))) == (["already_done"] * 2, 2)
+
+
+def test_marker_whose_answer_is_lost_is_adopted(cloud: Emulator, server: Server, roll_back: Run, named: Find) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "lose_answer"})
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, [len(named(each, "m")) for each in server.disks]) == (["rolled_back"] * 2, False, [1, 1])
+
+
+def test_marker_refused_for_a_while_is_made_in_the_end_and_the_disk_rolled_back_once(
+    cloud: Emulator, server: Server, roll_back: Run, named: Find
+) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2502, "count": 9})
+    assert roll_back(**MARKED).outcomes == ["rolled_back"] * 2
+    assert (len(cloud.calls("RollbackSnapshot")), [len(named(each, "m")) for each in server.disks]) == (2, [1, 1])
+
+
+def test_failed_look_at_the_disk_is_repeated_and_nothing_is_written(cloud: Emulator, server: Server, run: Run, writes: Run) -> None:
+    by_disk = {"action": "DescribeSnapshot", "params": {"DiskID": server.disks[0]}}
+    cloud.add_faults({**by_disk, "kind": "http_status", "status": 503, "skip": 1, "count": 11})
+    answer = run("snapshot_rollback", name="x", disk_ids=server.disks[:1], marker_name="m")
+    assert (answer.outcomes, writes()) == (["rolled_back"], ["RollbackSnapshot", "CreateSnapshot"])
+
+
+# ---- lost answers, refusals, odd behaviour
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "lose_answer"}, {"kind": "http_status", "status": 502, "done": True}, {"kind": "empty"}, {"kind": "html", "done": True}],
+    ids=lambda fault: fault["kind"],
+)
+def test_rollback_done_but_its_answer_lost_is_sent_once(cloud: Emulator, server: Server, roll_back: Run, fault: dict[str, Any]) -> None:
+    cloud.add_faults(rollback(**fault))
+    answer = roll_back()
+    assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, False, [GOOD] * 2)
+    assert len(cloud.calls("RollbackSnapshot")) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "drop"}, {"kind": "http_status", "status": 502}, {"kind": "refuse", "ret_code": 560}],
+    ids=lambda fault: fault["kind"],
+)
+def test_rollback_not_done_is_sent_once_more_after_15_seconds_with_a_warning(
+    cloud: Emulator, server: Server, run: Run, fault: dict[str, Any]
+) -> None:
+    cloud.add_faults(rollback(**fault, count=1))
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
+    first, second = (call["at"] for call in cloud.calls("RollbackSnapshot"))
+    assert (answer.outcomes, server.held()[0], 15 <= second - first < 45) == (["rolled_back"], GOOD, True)
+    assert len(answer.told) == 1 and server.disks[0] in answer.told[0] and "once more" in answer.told[0]
+
+
+def test_rollback_twice_without_answer_fails_and_says_unknown(cloud: Emulator, server: Server, run: Run) -> None:
+    cloud.add_faults(rollback(kind="drop"))
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
+    assert (answer.outcomes, answer.failed, len(cloud.calls("RollbackSnapshot"))) == (["failed"], True, 2)
+    assert "unknown" in answer.msg and not cloud.calls("CreateSnapshot")
+
+
+def test_rollback_is_not_sent_again_when_the_vm_was_started_meanwhile(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
+    cloud.add_faults(rollback(kind="drop", count=1))
+    meanwhile(lambda: cloud.state.start_vm(server.vm_id), when=lambda: cloud.calls("RollbackSnapshot"))
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
+    assert (answer.outcomes, len(cloud.calls("RollbackSnapshot")), server.held()[0]) == (["failed"], 1, BROKEN)
+    assert server.vm_id in answer.msg and "not repeated" in answer.msg
+
+
+def test_check_before_the_resend_that_fails_is_repeated(cloud: Emulator, server: Server, run: Run) -> None:
+    cloud.add_faults(
+        rollback(kind="drop", count=1), {"action": "DescribeDisk", "kind": "http_status", "status": 503, "skip": 1, "count": 6}
+    )
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
+    assert (answer.outcomes, len(cloud.calls("RollbackSnapshot")), server.held()[0]) == (["rolled_back"], 2, GOOD)
+
+
+@pytest.mark.parametrize("code", [165, 199, 2502, 5000, 7001, 7002, 2206])
+def test_refusal_that_passes_is_waited_out(cloud: Emulator, server: Server, roll_back: Run, code: int) -> None:
+    cloud.add_faults(rollback(kind="refuse", ret_code=code, count=4))
+    answer = roll_back()
+    assert (answer.outcomes, answer.told, len(cloud.calls("RollbackSnapshot"))) == (["rolled_back"] * 2, [], 6)
+
+
+def test_disk_busy_with_a_snapshot_is_waited_for(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.state.create_snapshot(server.disks[0], "other", seconds=120)
+    assert (roll_back().outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
+
+
+def test_vm_started_after_the_check_is_refused_by_the_api(cloud: Emulator, server: Server, roll_back: Run, meanwhile: Run) -> None:
+    meanwhile(lambda: cloud.state.start_vm(server.vm_id), when=lambda: cloud.calls("DescribeVMInstance"))
+    answer = roll_back()
+    assert (answer.outcomes, [entry["ret_code"] for entry in answer.results]) == (["failed"] * 2, [2501] * 2)
+    assert "Shut the VM down" in answer.msg
+
+
+def test_odd_status_during_a_rollback_is_waited_for(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.add_faults(rollback(kind="odd_status", seconds=60))
+    assert (roll_back().outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
+
+
+def test_odd_status_before_the_rollback_is_not_taken_for_a_rollback(
+    cloud: Emulator, server: Server, run: Run, meanwhile: Run, named: Find
+) -> None:
+    strange = lambda: cloud.state.show_odd_status(server.targets[0], "Cloning", 60)  # noqa: E731
+    meanwhile(strange, when=lambda: cloud.calls("DescribeVMInstance"))
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
+    assert (answer.outcomes, server.held()[0], len(named(server.disks[0], "m"))) == (["rolled_back"], GOOD, 1)
+
+
+def test_odd_status_after_a_lost_answer_is_no_proof_of_a_rollback(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
+    cloud.add_faults(rollback(kind="drop", count=1))
+    strange = lambda: cloud.state.show_odd_status(server.targets[0], "Cloning", 60)  # noqa: E731
+    meanwhile(strange, when=lambda: cloud.calls("RollbackSnapshot"))
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
+    assert (answer.outcomes, server.held()[0], len(cloud.calls("RollbackSnapshot"))) == (["rolled_back"], GOOD, 2)
+
+
+def test_rollback_that_somebody_else_begins_first_is_joined(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
+    begin = lambda: cloud.state.rollback_snapshot(server.targets[0], server.disks[0])  # noqa: E731
+    meanwhile(begin, when=lambda: cloud.calls("DescribeVMInstance"))
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
+    assert (answer.outcomes, server.held()[0], cloud.calls("RollbackSnapshot")[0]["ret_code"]) == (["joined"], GOOD, 7001)
+
+
+def test_snapshot_that_ends_as_failure_during_its_rollback_fails(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
+    cloud.state.rollback_seconds = 600
+    meanwhile(lambda: cloud.state._set_snapshot_status(server.targets[0], SnapshotStatus.FAILURE), after=20)
+    answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
+    assert (answer.outcomes, answer.failed, answer.changed) == (["failed"], True, True)
+    assert "Failure" in answer.msg and "unknown" in answer.msg and not cloud.calls("CreateSnapshot")
+
+
+def test_polls_that_fail_for_a_while_say_nothing_of_the_work(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.state.rollback_seconds = 60
+    cloud.add_faults({"action": "DescribeSnapshot", "kind": "http_status", "status": 503, "skip": 2, "count": 12})
+    assert (roll_back(**MARKED).outcomes, len(cloud.calls("RollbackSnapshot"))) == (["rolled_back"] * 2, 2)
+
+
+def test_key_revoked_while_it_rolls_is_pending(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.state.rollback_seconds = 60
+    cloud.add_faults({"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171, "skip": 3})
+    answer = roll_back()
+    assert (answer.outcomes, answer.failed, answer.changed) == (["pending"] * 2, True, True)
+    assert "RetCode 171" in answer.msg
+
+
+def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each(
+    cloud: Emulator, server: Server, roll_back: Run, writes: Run
+) -> None:
+    cloud.add_faults({"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171})
+    answer = roll_back()
+    assert (answer.failed, answer.outcomes, [entry["disk_id"] for entry in answer.results]) == (True, ["failed"] * 2, server.disks)
+    assert ([entry["ret_code"] for entry in answer.results], writes()) == ([171] * 2, [])
