@@ -143,7 +143,7 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
     if not given:
         raise InputError(f"{option} is an empty list: give at least one id, or leave the option away.")
     for index, item in enumerate(given):
-        if not item.strip() or item == "None":  # ansible-core before 2.19 turns a null into this string
+        if not item.strip() or item == "None":  # what a null becomes when a template makes text of it
             raise InputError(f"{option} holds an empty or null entry, at position {index + 1}: every entry must be an id.")
     twice = sorted({item for item in given if given.count(item) > 1})
     if twice:

@@ -224,7 +224,7 @@ class _Server(uvicorn.Server):
 
 
 def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(length))
+    return "".join(secrets.choice(_KEY_CHARACTERS) for position in range(length))
 
 
 def _certificates(directory: Path) -> Path:

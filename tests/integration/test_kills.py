@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def kill_after(cloud: stage.Cloud, book: Path, action: str) -> None:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[stage.Cloud]:
+    """A cloud of its own, whose rollbacks take longer than it takes to start a playbook again."""
+    with stage.emulator(tmp_path / "cloud", "--snapshot-seconds", "1", "--rollback-seconds", "15") as slow_cloud:
+        yield slow_cloud
 
 
 @pytest.mark.parametrize("action", ["CreateSnapshot", "RollbackSnapshot"])

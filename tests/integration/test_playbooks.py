@@ -54,7 +54,7 @@ def web_server() -> Iterator[tuple[str, list[str]]]:
 
         do_GET = do_POST
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -68,7 +68,8 @@ def web_server() -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("bad", [None, "", "  "])
 def test_empty_or_null_entry_is_refused_before_any_call(bad: Any, cloud: stage.Cloud, play: Play) -> None:
     message = only_message(play, {"name": "x", "disk_ids": ["disk-1", bad]}, SNAPSHOT)
-    assert "empty or null entry, at position 2" in message
+    # ansible-core before 2.19 refuses a null by itself.
+    assert "empty or null entry, at position 2" in message or (bad is None and "'disk_ids' is of type <class 'NoneType'>" in message)
     assert cloud.control("calls") == []
 
 
