@@ -49,7 +49,7 @@ EXAMPLES = r"""
   ucloudstack.cloud.snapshot:
     state: absent
     snapshot_ids: "{{ expired | map(attribute='snapshot_id') | list }}"
-  when: expired
+  when: expired | length > 0
   vars:
     expired: >-
       {{ listed.snapshots | ucloudstack.cloud.expired_snapshots(

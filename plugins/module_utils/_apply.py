@@ -85,12 +85,13 @@ def until_done(
     """The one loop in which everything is carried out and waited for: write side by side, pause, look at all that is not done.
 
     A unit has a ``step`` and takes down what was ``sent``. ``look_again`` gives every unit its next step; ``give_up`` ends units
-    because time is up, or for the reason it is told.
+    for the reason it is told.
     """
     pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
+    trouble = ""
     while todo := [unit for unit in units if unit.step.do != "done"]:
         if not deadline.left:
-            give_up(todo, "")
+            give_up(todo, f"time is up after {deadline.seconds:g} s{trouble}")
             break
         writing = [unit for unit in todo if unit.step.do not in ("look", "wait")]
         with ThreadPoolExecutor(max_workers=parallelism) as threads:
@@ -102,10 +103,11 @@ def until_done(
         deadline.pause(next(pauses))
         try:
             look_again(todo)
+            trouble = ""
         except FatalError as error:
-            give_up(todo, str(error))
-        except UCloudStackError:
-            pass  # a look that fails for a reason that may pass says nothing of the work
+            give_up(todo, str(error).rstrip("."))
+        except UCloudStackError as error:  # one that may pass: it says nothing of the work
+            trouble = f", and the last look failed: {str(error).rstrip('.')}"
 
 
 def sent_once(
@@ -191,8 +193,8 @@ class Task:
     def _send(self, unit: Unit) -> Sent:
         step = unit.step
         writes: dict[str, Callable[[], str | None]] = {
-            "create": lambda: _snapshots.create(self.client, step.disk_id, step.name, step.remark),
-            "delete": lambda: _snapshots.delete(self.client, step.snapshot_id or ""),
+            "create": lambda: _snapshots.create(self.client, step.disk_id, step.name, step.remark, self.deadline),
+            "delete": lambda: _snapshots.delete(self.client, step.snapshot_id or "", self.deadline),
             "rollback": lambda: self._roll_back(unit, step.snapshot_id or ""),
         }
         return sent_once(self.client, self.deadline, step.do, writes[step.do], lambda error: self._fate(step, error))
@@ -221,13 +223,13 @@ class Task:
                 raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
             if disk and _plan.is_on(disk):
                 raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
-        _snapshots.rollback(self.client, unit.disk_id, snapshot_id)
+        _snapshots.rollback(self.client, unit.disk_id, snapshot_id, self.deadline)
 
     def _give_up(self, units: Sequence[Unit], why: str) -> None:
         self.timed_out = True
         for unit in units:
             current = self.latest.get(unit.watched[-1]) if unit.watched else None
-            unit.step = _plan.timed_out(unit.step, unit.progress, current, self.deadline.seconds, why)
+            unit.step = _plan.timed_out(unit.step, unit.progress, current, why)
 
 
 def snapshot_report(

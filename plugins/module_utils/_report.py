@@ -66,5 +66,7 @@ def _failures(steps: Sequence[Step]) -> str:
             failures.setdefault(step.msg.rstrip("."), []).append(step.vm_id or step.disk_id or step.snapshot_id or "")
     if not failures:
         return ""
+    # The cause comes before what was left alone because of it.
+    reasons = sorted(failures.items(), key=lambda item: "because" in item[0])
     count = sum(len(who) for who in failures.values())
-    return f"{count} of {len(steps)} failed: " + "; ".join(f"{', '.join(who)}: {why}" for why, who in failures.items())
+    return f"{count} of {len(steps)} failed: " + "; ".join(f"{', '.join(who)}: {why}" for why, who in reasons)

@@ -17,23 +17,23 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import N
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot
 
 
-def create(client: Client, disk_id: str, name: str, remark: str) -> str:
+def create(client: Client, disk_id: str, name: str, remark: str, deadline: Deadline) -> str:
     """CreateSnapshot: answers at once with the new id, the work goes on after it. Raises as :meth:`Client.write`."""
-    answer = client.write("CreateSnapshot", {"DiskID": disk_id, "Name": name, "Remark": remark or None})
+    answer = client.write("CreateSnapshot", {"DiskID": disk_id, "Name": name, "Remark": remark or None}, deadline)
     snapshot_id = answer.get("SnapshotID")
     if not isinstance(snapshot_id, str) or not snapshot_id:
         raise UnknownFateError("CreateSnapshot: the API reported success, but gave no SnapshotID.")
     return snapshot_id
 
 
-def delete(client: Client, snapshot_id: str) -> None:
+def delete(client: Client, snapshot_id: str, deadline: Deadline) -> None:
     """DeleteSnapshot: final. Only a Normal snapshot can be deleted. Raises as :meth:`Client.write`."""
-    client.write("DeleteSnapshot", {"SnapshotID": snapshot_id})
+    client.write("DeleteSnapshot", {"SnapshotID": snapshot_id}, deadline)
 
 
-def rollback(client: Client, disk_id: str, snapshot_id: str) -> None:
+def rollback(client: Client, disk_id: str, snapshot_id: str, deadline: Deadline) -> None:
     """RollbackSnapshot: begins to put the disk back; its VM must be off, or the disk detached. Raises as :meth:`Client.write`."""
-    client.write("RollbackSnapshot", {"DiskID": disk_id, "SnapshotID": snapshot_id})
+    client.write("RollbackSnapshot", {"DiskID": disk_id, "SnapshotID": snapshot_id}, deadline)
 
 
 def by_ids(client: Client, snapshot_ids: Sequence[str], deadline: Deadline) -> list[Snapshot]:

@@ -59,19 +59,19 @@ def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> l
     return [replace(vm, unstable=tuple(disk_id for disk_id in vm.disk_ids if disk_id in at_work)) for vm in vms]
 
 
-def start(client: Client, vm_id: str) -> None:
+def start(client: Client, vm_id: str, deadline: Deadline) -> None:
     """StartVMInstance: only from Stopped. Raises as :meth:`Client.write`."""
-    client.write("StartVMInstance", {"VMID": vm_id})
+    client.write("StartVMInstance", {"VMID": vm_id}, deadline)
 
 
-def stop(client: Client, vm_id: str) -> None:
+def stop(client: Client, vm_id: str, deadline: Deadline) -> None:
     """StopVMInstance: asks the guest, which may hang in Stopping; only from Running. Raises as :meth:`Client.write`."""
-    client.write("StopVMInstance", {"VMID": vm_id})
+    client.write("StopVMInstance", {"VMID": vm_id}, deadline)
 
 
-def power_off(client: Client, vm_id: str) -> None:
+def power_off(client: Client, vm_id: str, deadline: Deadline) -> None:
     """PoweroffVMInstance: pulls the plug; what the guest has not written is lost. Raises as :meth:`Client.write`."""
-    client.write("PoweroffVMInstance", {"VMID": vm_id})
+    client.write("PoweroffVMInstance", {"VMID": vm_id}, deadline)
 
 
 def _text(info: dict[str, Any], key: str) -> str:

@@ -119,6 +119,7 @@ EXAMPLES = r"""
   ucloudstack.cloud.snapshot:
     state: absent
     snapshot_id: "{{ before_patch.results[0].snapshot_id }}"
+  when: before_patch.results[0].snapshot_id is not none  # as it is in check mode
 """
 
 RETURN = r"""
@@ -246,6 +247,9 @@ def ensure_present(task: Task, module: AnsibleModule, disk_ids: Sequence[str], n
         warnings = task.duplicates(units, name)
         if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
             undo(task, [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed])
+            adopted = [f"{unit.step.snapshot_id} of {unit.disk_id}" for unit in units if unit.step.outcome == "adopted"]
+            if adopted:
+                warnings.append(f"Kept, since their answers were lost and they may be somebody else's: {', '.join(adopted)}.")
     return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings)
 
 
@@ -296,7 +300,10 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     if params["state"] == "present" and snapshot_ids:
         raise _module.InputError("snapshot_ids can only be used with state=absent: a new snapshot gets its id from the API.")
     if bool(snapshot_ids) == bool(disk_ids or name):
-        raise _module.InputError("state=absent takes either snapshot_ids, or name and disk_ids; state=present takes name and disk_ids.")
+        raise _module.InputError(
+            "state=absent takes either snapshot_ids, or name and disk_ids; state=present takes name and disk_ids. "
+            "An option that is null counts as not given."
+        )
     if not snapshot_ids and not (name and disk_ids):
         raise _module.InputError(f"{'disk_ids' if name else 'name'} is missing: name and disk_ids go together.")
     if params["all_or_nothing"] and (params["state"] == "absent" or not params["wait"]):

@@ -77,7 +77,7 @@ EXAMPLES = r"""
 - name: Show the newest one
   ansible.builtin.debug:
     msg: "{{ patch.snapshots | last }}"
-  when: patch.snapshots
+  when: patch.snapshots | length > 0
 """
 
 RETURN = r"""

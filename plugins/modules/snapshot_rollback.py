@@ -57,6 +57,7 @@ options:
     description:
       - Before any disk is rolled back, the present state of all disks is kept in snapshots of this name.
       - One that is there without its marker is from an attempt that did not end. It is kept and used, and its age is told.
+      - A snapshot of this name that is no backup for this rollback and this O(marker_name) is an error.
       - Requires O(marker_name).
     type: str
   wait:
@@ -135,7 +136,7 @@ counts:
   type: dict
   sample: {rolled_back: 2, joined: 0, already_done: 0, pending: 0, failed: 0}
 snapshots:
-  description: The records of the snapshots rolled back to, and of the backups and markers, as they were last seen.
+  description: The records of the snapshots rolled back to, and of the backups and markers that the task made or used, as last seen.
   returned: when the options are valid
   type: list
   elements: dict
@@ -214,7 +215,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
     name, marker, backup = (_module.text(params, option) for option in ("name", "marker_name", "backup_name"))
     if bool(snapshot_ids) == bool(disk_ids or name) or bool(disk_ids) != bool(name):
-        raise _module.InputError("give either snapshot_ids, or name and disk_ids.")
+        raise _module.InputError("give either snapshot_ids, or name and disk_ids; an option that is null counts as not given.")
     if backup and not marker:
         raise _module.InputError("backup_name needs marker_name: without it nobody can tell a finished rollback from an unfinished one.")
     if (marker or backup) and not params["wait"]:
@@ -250,7 +251,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
         leave(todo, "another disk of this task cannot be rolled back")
     elif not check_mode:
         if wanted.backup_name:
-            backups = back_up(task, todo, seen, wanted.backup_name, wall)
+            backups = back_up(task, todo, seen, wanted, wall)
         unsafe = [f"{backup.disk_id}: {backup.step.msg}" for backup in backups if backup.step.failed]
         if unsafe:
             leave(todo, f"the backup failed ({'; '.join(unsafe)})")
@@ -280,7 +281,7 @@ def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | Non
     step = _plan.rollback_plan(
         seen,
         disk_id=disk_id,
-        wanted=f"snapshot {target}" if target else f"a snapshot named {wanted.name!r} of {disk_id}",
+        wanted=f"snapshot {target}" if target else f"a snapshot of the disk named {wanted.name!r}",
         candidates=by_id if target else seen.named(disk_id, wanted.name),
         disk=disk,
         marker_name=wanted.marker_name,
@@ -293,15 +294,15 @@ def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | Non
     return Unit(decide, disk_id, step.snapshot_id or target or None, step=step, first=step, warnings=list(step.warnings))
 
 
-def back_up(task: Task, units: Sequence[Unit], seen: Seen, name: str, wall: float) -> list[Unit]:
-    """Keep the present state of the disks that are about to be rolled back, under ``name``; done when all are usable."""
+def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall: float) -> list[Unit]:
+    """Keep the present state of the disks that are about to be rolled back; done when all backups are usable."""
     backups = [
         Unit(
             partial(
                 _plan.present,
                 disk_id=unit.disk_id,
-                name=name,
-                remark=_plan.backup_remark(seen.snapshots[unit.step.snapshot_id or ""]),
+                name=wanted.backup_name or "",
+                remark=_plan.backup_remark(seen.snapshots[unit.step.snapshot_id or ""], wanted.marker_name or ""),
                 wait=True,
                 wall=wall,
             ),
@@ -316,12 +317,12 @@ def back_up(task: Task, units: Sequence[Unit], seen: Seen, name: str, wall: floa
 
 
 def leave(units: Sequence[Unit], why: str) -> None:
-    """Nothing was begun for these."""
+    """Nothing is begun for these; a rollback that somebody else has begun is left to itself."""
     for unit in units:
-        unit.step = replace(
-            unit.step, do="done", outcome="failed", failed=True, changed=False, msg=f"not begun, because {why}", after=unit.step.before
-        )
-        unit.first = unit.step
+        running = unit.step.do == "wait"
+        msg = f"already rolling back to this snapshot, not waited for, because {why}" if running else f"not begun, because {why}"
+        step = replace(unit.step, do="done", failed=True, changed=False, msg=msg, after=unit.step.before)
+        unit.step = unit.first = replace(step, outcome="pending" if running else "failed")
 
 
 def main() -> None:

@@ -158,11 +158,11 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
             unit.step = _power.powered(unit.vm, unit.progress, now, vm_id=unit.vm_id, wanted=params["state"], wait=params["wait"])
 
     def send(unit: Unit) -> Sent:
-        return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id))
+        return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline))
 
     def give_up(units: Sequence[Unit], why: str) -> None:
         for unit in units:
-            unit.step = _power.timed_out(unit.step, unit.progress, unit.vm, deadline.seconds, why)
+            unit.step = _power.timed_out(unit.step, unit.progress, unit.vm, why)
 
     look_again(units)
     plans = [unit.step for unit in units]

@@ -103,7 +103,7 @@ def test_bad_faults_are_refused(control: Any, body: str) -> None:
 def test_keep_alive_and_speed(call: Any) -> None:
     call("DescribeDisk")
     (pool,) = call.session.get_adapter(call.emulator.api_url).poolmanager.pools._container.values()
-    fastest = min(_timed(call) for _ in range(20))
+    fastest = min(_timed(call) for _turn in range(20))
     assert pool.num_connections == 1
     assert fastest < 0.03  # a client that delays its ACK would see 0.04 if answers were sent in halves
 
@@ -151,7 +151,7 @@ def test_a_bug_of_the_emulator_is_a_500(call: Any, disk: str, monkeypatch: pytes
 def test_start_and_stop_are_quick_and_clean(tmp_path: Path) -> None:
     threads = threading.active_count()
     started = time.perf_counter()
-    for _ in range(5):
+    for _turn in range(5):
         with Emulator(tmp_path):
             pass
     assert time.perf_counter() - started < 1

@@ -82,7 +82,7 @@ def test_copy_is_exact(tmp_path: Path, size: int) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(size))
     target.write_bytes(b"longer than the source" * 100_000)
-    for _ in range(2):
+    for _turn in range(2):
         disks.copy(source, target)
         assert target.read_bytes() == source.read_bytes()
 
@@ -193,8 +193,8 @@ def test_late_work_is_done_in_the_order_it_came_due(state: State, clock: Any, mo
     monkeypatch.setattr(state, "_carry_out", watch)
     clock.pass_seconds(1000)
     state.advance()
-    assert [work for work, _ in done] == ["settle_disk", "settle_disk", "move_vm", "move_vm", "finish_snapshot"]
-    assert [due for _, due in done] == sorted(due for _, due in done)
+    assert [work for work, due in done] == ["settle_disk", "settle_disk", "move_vm", "move_vm", "finish_snapshot"]
+    assert [due for work, due in done] == sorted(due for work, due in done)
 
 
 def test_one_emulator_a_directory(state: State) -> None:

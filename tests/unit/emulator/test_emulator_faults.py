@@ -111,7 +111,7 @@ def test_endless_body(call: Any) -> None:
     call.emulator.add_faults({"kind": "endless_body", "count": 1})
     params = call.form("DescribeDisk")
     with call.session.post(call.emulator.api_url, data=params, stream=True, timeout=5) as response:
-        read = sum(len(chunk) for chunk, _ in zip(response.iter_content(1 << 20), range(300), strict=False))
+        read = sum(len(chunk) for chunk, _turn in zip(response.iter_content(1 << 20), range(300), strict=False))
     assert read > 15 << 20
     assert call.code("DescribeDisk") == 0
 
@@ -169,7 +169,7 @@ def test_strings(call: Any, clock: Any, disk: str) -> None:
     answer = call("DescribeSnapshot")
     assert (answer["RetCode"], answer["TotalCount"], answer["Infos"][0]["CreateTime"]) == ("0", "1", str(int(clock.now)))
     assert call("DescribeSnapshot", Region="us")["RetCode"] == "162"
-    assert [code for _, code, _ in recorded(call)] == [0, 162]
+    assert [code for action, code, fault in recorded(call)] == [0, 162]
 
 
 def test_null_infos(call: Any, disk: str) -> None:
@@ -206,7 +206,7 @@ def test_throttle(call: Any, clock: Any) -> None:
     clock.pass_seconds(2)
     assert [call.code("DescribeDisk"), call.code("DescribeDisk")] == [0, 199]
     clock.pass_seconds(1000)
-    assert [call.code("DescribeDisk") for _ in range(3)] == [0, 0, 199]
+    assert [call.code("DescribeDisk") for _turn in range(3)] == [0, 0, 199]
     assert call.emulator.faults.report()[0]["struck"] == 3
 
 
@@ -231,7 +231,7 @@ def test_shuffle_pages(call: Any, disk: str) -> None:
 
 def strikes(fault: dict[str, Any], calls: int = 12, action: str = "DescribeDisk", **params: str) -> str:
     one = Fault(fault)
-    return "".join("x" if one.strikes(action, params, now=0) else "." for _ in range(calls))
+    return "".join("x" if one.strikes(action, params, now=0) else "." for _turn in range(calls))
 
 
 def test_which_calls_are_struck() -> None:
@@ -257,7 +257,7 @@ def test_one_replaces_the_answer_and_others_join(call: Any) -> None:
     call.emulator.add_faults(
         {"kind": "refuse", "ret_code": 1, "count": 1}, {"kind": "strings"}, {"kind": "refuse", "ret_code": 2, "count": 1}
     )
-    assert [call("DescribeDisk")["RetCode"] for _ in range(3)] == ["1", "2", "0"]
+    assert [call("DescribeDisk")["RetCode"] for _turn in range(3)] == ["1", "2", "0"]
     assert [one["fault"] for one in call.emulator.calls()] == ["refuse,strings", "strings,refuse", "strings"]
 
 

@@ -63,7 +63,8 @@ class Request:
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True, strict_parsing=True))
 
 
-Answer = Callable[[Request], bytes | None]
+Answer = Callable[[Request], Any]
+"""What a server of these tests does with a request: the bytes to answer, or None to say nothing."""
 
 
 def reply(body: Any, status: int = 200, **headers: str) -> bytes:
@@ -118,7 +119,7 @@ def _read(connection: socket.socket) -> Request | None:
         line = stream.readline().decode("latin-1").strip()
         headers = {}
         while field_line := stream.readline().decode("latin-1").strip():
-            name, _, value = field_line.partition(":")
+            name, _colon, value = field_line.partition(":")
             headers[name.lower()] = value.strip()
         body = stream.read(int(headers.get("content-length", 0)))
     return Request(line, headers, body, connection) if line else None

@@ -131,7 +131,7 @@ def test_an_endless_body(connect: Connect, endpoint: Serve, head: bytes) -> None
 
     def pour(request: Any) -> None:
         request.connection.sendall(head)
-        for _ in range(20 * MOST_BYTES // 2**20):
+        for _turn in range(20 * MOST_BYTES // 2**20):
             request.connection.sendall(b"x" * 2**20)
             sent.append(2**20)
 

@@ -63,7 +63,7 @@ def test_https_goes_through_a_tunnel(
     proxy = endpoint(tunnel)
     monkeypatch.setenv("https_proxy", f"http://someone:some%20thing@127.0.0.1:{proxy.port}")
     client = connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file)
-    for _ in range(3):
+    for _turn in range(3):
         assert client.write("CreateSnapshot", {"Name": "x"}) == GOOD
     assert [request.line.rpartition(" HTTP/")[0] for request in proxy.requests] == [f"CONNECT console.customer.test:{server.port}"]
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic " + base64.b64encode(b"someone:some thing").decode()
@@ -81,6 +81,21 @@ def test_certificates_are_checked_through_a_tunnel_too(
         connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).write("CreateSnapshot", {})
     assert server.requests == []
     assert connect(f"https://console.customer.test:{server.port}/api", validate_certs=False).write("CreateSnapshot", {}) == GOOD
+
+
+def test_the_name_is_checked_through_a_tunnel_too(
+    connect: Connect,
+    endpoint: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    authority: trustme.CA,
+    certificate: Callable[..., ssl.SSLContext],
+    ca_file: str,
+) -> None:
+    server = endpoint(GOOD, tls=certificate(authority, "127.0.0.1", "localhost"))
+    monkeypatch.setenv("https_proxy", f"http://localhost:{endpoint(tunnel).port}")
+    with pytest.raises(EndpointError, match="has the name or address"):
+        connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).write("CreateSnapshot", {})
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "127.0.0.0/8", "*", "example.test,127.0.0.1"])

@@ -114,11 +114,13 @@ def test_nobody_waits_past_the_deadline(connect: Connect, endpoint: Serve, ticks
     assert len(server.requests) >= 1
 
 
-def test_a_read_whose_turn_comes_after_the_deadline_is_not_sent(connect: Connect, endpoint: Serve, ticks: Any) -> None:
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_a_call_whose_turn_comes_after_the_deadline_is_not_sent(connect: Connect, endpoint: Serve, ticks: Any, call: str) -> None:
     server = endpoint(*[{"RetCode": 165}] * 8, GOOD)
     client = connect(server.url)
     client.read("DescribeSnapshot", {}, ticks.deadline())  # has slowed the client down
     sent, began = len(server.requests), ticks.elapsed
     with pytest.raises(TooFrequentError, match="time would be up"):
-        client.read("DescribeSnapshot", {}, ticks.deadline(0.5))
+        getattr(client, call)("DescribeSnapshot", {}, ticks.deadline(0.5))
     assert len(server.requests) == sent and ticks.elapsed <= began + 0.5
+    assert client.calls == {"DescribeSnapshot": sent}

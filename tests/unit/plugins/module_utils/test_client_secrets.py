@@ -17,6 +17,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import U
 
 Connect = Callable[..., Client]
 Serve = Callable[..., Any]
+PRIVATE_KEY = "a-private-key-for-these-tests-zyxwvutsrqponmlkjihgfedcba"
 
 
 def http(body: str, status: int = 200, *fields: str) -> bytes:
@@ -49,8 +50,8 @@ ECHOES: dict[str, Callable[[str], bytes | None]] = {
 
 @pytest.mark.parametrize("echo", ECHOES)
 def test_what_the_other_end_repeats(connect: Connect, endpoint: Serve, echo: str, caplog: pytest.LogCaptureFixture) -> None:
-    server = endpoint(lambda request: ECHOES[echo](f"{request.form['Signature']} {client.config.private_key}"))
-    client = connect(server.url)
+    server = endpoint(lambda request: ECHOES[echo](f"{request.form['Signature']} {PRIVATE_KEY}"))
+    client = connect(server.url, private_key=PRIVATE_KEY)
     with caplog.at_level(logging.DEBUG), pytest.raises(UCloudStackError) as caught:
         client.write("CreateSnapshot", {"Name": "x"})
     (request,) = server.requests
@@ -58,9 +59,9 @@ def test_what_the_other_end_repeats(connect: Connect, endpoint: Serve, echo: str
     for error in chain(caught.value):
         said.write(f"{error!s} {error!r} {error.args!r} {vars(error)!r}")
         assert not hasattr(error, "request") and not hasattr(error, "response")
-    said.write("".join(traceback.format_exception(caught.value)))
+    said.write("".join(traceback.format_exception(type(caught.value), caught.value, caught.value.__traceback__)))
     said.write(caplog.text)
-    for secret in (client.config.private_key, request.form["Signature"]):
+    for secret in (PRIVATE_KEY, request.form["Signature"]):
         assert len(secret) >= 40
         for start in range(len(secret) - 11):
             assert secret[start : start + 12] not in said.getvalue()
@@ -86,5 +87,7 @@ def test_a_ca_path_or_url_that_fails_does_not_show_the_key(connect: Connect) -> 
     for options in ({"url": "nonsense"}, {"url": "https://console.customer.test", "ca_path": "/nowhere"}):
         with pytest.raises(UCloudStackError) as caught:
             connect(**options)
-        text = "".join(traceback.format_exception(caught.value)) + "".join(repr(each) for each in chain(caught.value))
+        text = "".join(traceback.format_exception(type(caught.value), caught.value, caught.value.__traceback__)) + "".join(
+            repr(each) for each in chain(caught.value)
+        )
         assert "private-key" not in text

@@ -96,9 +96,10 @@ def test_it_is_a_form_sent_by_post_and_the_url_holds_nothing(connect: Callable[.
     }
 
 
-def test_zone_and_project_are_not_invented(connect: Callable[..., Client], endpoint: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_zone_and_project_are_not_invented(connect: Callable[..., Client], endpoint: Callable[..., Any], nothing: str | None) -> None:
     server = endpoint({"RetCode": 0})
-    connect(server.url).write("DescribeSnapshot", {})
+    connect(server.url, zone=nothing, project_id=nothing).write("DescribeSnapshot", {})
     assert set(server.requests[0].form) == {"Action", "PublicKey", "Region", "Signature"}
 
 
@@ -116,7 +117,7 @@ def test_what_is_no_text_is_refused_before_it_is_sent(connect: Callable[..., Cli
 def test_a_connection_is_used_again(connect: Callable[..., Client], endpoint: Callable[..., Any]) -> None:
     server = endpoint({"RetCode": 0})
     client = connect(server.url)
-    for _ in range(5):
+    for _turn in range(5):
         client.write("DescribeSnapshot", {})
     assert len({id(request.connection) for request in server.requests}) == 1
     assert client.calls == {"DescribeSnapshot": 5}

@@ -45,7 +45,7 @@ def failure(client: Client) -> UCloudStackError:
 def test_connection_refused(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    assert type(failure(connect(f"http://127.0.0.1:{port}/api"))) is NotSentError
+    assert failure(connect(f"http://127.0.0.1:{port}/api")).__class__ is NotSentError
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -56,23 +56,23 @@ def test_name_that_does_not_resolve(connect: Connect, monkeypatch: pytest.Monkey
     client = connect(f"{scheme}://console.customer.test/api")
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     error = failure(client)
-    assert type(error) is NotSentError and "Name or service not known" in str(error)
+    assert error.__class__ is NotSentError and "Name or service not known" in str(error)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_nobody_answers_the_connection(connect: Connect, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
-        for _ in range(3):  # the queue of a server that never accepts
+        for _turn in range(3):  # the queue of a server that never accepts
             client = stack.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(full.getsockname())
         error = failure(connect(f"{scheme}://127.0.0.1:{full.getsockname()[1]}/api", request_timeout=0.6))
-    assert type(error) is NotSentError and "cannot connect" in str(error)
+    assert error.__class__ is NotSentError and "cannot connect" in str(error)
 
 
 def test_https_to_a_port_that_speaks_http(connect: Connect, cloud: Emulator) -> None:
     error = failure(connect(cloud.api_url.replace("http:", "https:")))
-    assert type(error) is NotSentError and "should begin with https://" in str(error)
+    assert error.__class__ is NotSentError and "should begin with https://" in str(error)
     assert cloud.calls() == []
 
 
@@ -96,7 +96,7 @@ def test_handshake_that_does_not_come_to_an_end(connect: Connect, last_act: str)
         error = failure(client)
         gone.set()
         thread.join()
-    assert type(error) is NotSentError and "handshake" in str(error)
+    assert error.__class__ is NotSentError and "handshake" in str(error)
 
 
 # ---- sent, and then
@@ -189,7 +189,7 @@ def first(data: bytes, then: Callable[[Any], None]) -> Callable[[Any], None]:
 def test_a_write_is_sent_once_and_its_fate_is_told(connect: Connect, endpoint: Serve, answer: Any, kind: type[UCloudStackError]) -> None:
     server = endpoint(answer)
     client = connect(server.url)
-    assert type(failure(client)) is kind
+    assert failure(client).__class__ is kind
     assert len(server.requests) == 1
     assert client.calls == {"CreateSnapshot": 1}
 
@@ -208,7 +208,7 @@ def test_a_write_is_sent_once_and_its_fate_is_told(connect: Connect, endpoint: S
 def test_request_timeout_is_for_the_whole_request(connect: Connect, endpoint: Serve, answer: Any) -> None:
     server = endpoint(answer)
     error = failure(connect(server.url, request_timeout=0.4))
-    assert type(error) is UnknownFateError and "within request_timeout, 0.4 seconds" in str(error)
+    assert error.__class__ is UnknownFateError and "within request_timeout, 0.4 seconds" in str(error)
     assert len(server.requests) == 1
 
 
@@ -243,7 +243,7 @@ def test_each_fault_of_the_emulator(
     cloud.add_faults({"action": "CreateSnapshot", **fault})
     with pytest.raises(kind) as caught:
         client.write("CreateSnapshot", {"DiskID": disk_id, "Name": "before"})
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert len(cloud.calls("CreateSnapshot")) == 1
     assert len(cloud.state.find_snapshots(disk_id=disk_id)) == done
 
@@ -258,6 +258,6 @@ def test_a_code_that_nobody_knows_fails_at_once(connect: Connect, endpoint: Serv
 def test_after_a_failure_the_next_write_goes_through(connect: Connect, endpoint: Serve) -> None:
     server = endpoint(reset, None, b"\x00\r\n\r\n", {"RetCode": 0, "SnapshotID": "snapshot-1"})
     client = connect(server.url)
-    for _ in range(3):
+    for _turn in range(3):
         failure(client)
     assert client.write(*CREATE)["SnapshotID"] == "snapshot-1"

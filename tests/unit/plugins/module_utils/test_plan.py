@@ -244,11 +244,11 @@ def rollback_plan(
 
 
 def mark(target: str = "s1", status: str = "Normal", age: int = 30) -> Snapshot:
-    return snap("m1", status, name="m", age=age, remark=f"{_plan.MARKER_REMARK}{target}")
+    return snap("m1", status, name="m", age=age, remark=f"ucloudstack.cloud marker target={target}")
 
 
 def kept(target: str = "s1", status: str = "Normal") -> Snapshot:
-    return snap("b1", status, name="b", age=30, remark=f"{_plan.BACKUP_REMARK}{target}")
+    return snap("b1", status, name="b", age=30, remark=f"ucloudstack.cloud backup marker=m target={target}")
 
 
 ROLL, JOIN = ("rollback", "rolled_back", True, False), ("wait", "joined", True, False)
@@ -417,7 +417,7 @@ CREATE = Step("create", "created", DISK, changed=True)
     ],
 )
 def test_timed_out(step: Step, progress: Progress, result: tuple[Any, ...]) -> None:
-    ended = _plan.timed_out(step, progress, snap("s1", "Createing"), 60)
+    ended = _plan.timed_out(step, progress, snap("s1", "Createing"), "time is up after 60 s")
     assert gist(ended) == result
     assert "60 s" in ended.msg and ended.snapshot_id == step.snapshot_id
 
@@ -467,4 +467,4 @@ def test_merged_shows_the_worst_and_names_all(outcomes: list[str], worst: str) -
 
 def test_remarks_of_copies_fit_the_api_with_the_longest_ids_seen() -> None:
     target = snap("snapshot-" + "0123456789ab" * 3)
-    assert max(len(_plan.marker_remark(target)), len(_plan.backup_remark(target))) <= 100
+    assert max(len(_plan.marker_remark(target)), len(_plan.backup_remark(target, "m" * 30))) <= 100

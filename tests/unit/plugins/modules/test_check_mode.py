@@ -117,7 +117,7 @@ def copy(name: str, remark: str, **more: Any) -> Callable[[Any, str], None]:
 
 def rolling_with_backup(state: Any, disk: str) -> None:
     target = state.add_snapshot(disk, "x", age=3600)
-    state.add_snapshot(disk, "b", f"ucloudstack.cloud before rollback to {target}", age=60)
+    state.add_snapshot(disk, "b", f"ucloudstack.cloud backup marker=m target={target}", age=60)
     state.rollback_snapshot(target, disk)
 
 
@@ -146,7 +146,7 @@ def id_of_the_only_one(state: Any, disk: str) -> dict[str, Any]:
 ABSENT, NO_WAIT = {"state": "absent"}, {"wait": False}
 MARKED = {"marker_name": "m"}
 COPIES = {"marker_name": "m", "backup_name": "b"}
-MARK, KEPT = "ucloudstack.cloud rolled back to {}", "ucloudstack.cloud before rollback to {}"
+MARK, KEPT = "ucloudstack.cloud marker target={}", "ucloudstack.cloud backup marker=m target={}"
 
 CASES = [
     Case("snapshot", nothing, {}, ["created"], True),
@@ -268,7 +268,7 @@ def test_diff_of_present_names_disk_and_snapshot(cloud: Emulator, run: Run, disk
 
 
 def test_diff_of_absent_names_each_snapshot(cloud: Emulator, run: Run, disks: list[str]) -> None:
-    one, two_ = sorted(cloud.state.add_snapshot(disks[0], "x") for _ in range(2))
+    one, two_ = sorted(cloud.state.add_snapshot(disks[0], "x") for _turn in range(2))
     diff = run("snapshot", name="x", disk_ids=disks[:2], state="absent", _diff=True).diff
     there = [f"{disks[0]}: snapshot {each} named 'x'" for each in (one, two_)]
     missing = f"{disks[1]}: a snapshot named 'x' does not exist"

@@ -109,7 +109,7 @@ def test_snapshot_holds_the_bytes_of_the_moment_and_its_record_is_the_one_after_
 )
 def test_names_and_remarks_survive_whatever_they_hold(cloud: Emulator, run: Run, disk: str, name: str) -> None:
     remark = f"{name}/{name}"
-    first, second = (run("snapshot", name=name, disk_ids=[disk], remark=remark) for _ in range(2))
+    first, second = (run("snapshot", name=name, disk_ids=[disk], remark=remark) for _turn in range(2))
     (params,) = (call["params"] for call in cloud.calls("CreateSnapshot"))
     assert (params["Name"], params["Remark"]) == (name, remark)
     assert [first.outcomes, second.outcomes, second.told] == [["created"], ["present"], []]
@@ -290,14 +290,14 @@ def test_without_wait_it_returns_when_all_are_listed_and_an_immediate_repeat_mak
 
 def test_absent_deletes_and_a_repeat_changes_nothing(cloud: Emulator, run: Run, disk: str, writes: Run) -> None:
     snapshot = cloud.state.add_snapshot(disk, "x")
-    first, second = (run("snapshot", name="x", disk_ids=[disk], state="absent") for _ in range(2))
+    first, second = (run("snapshot", name="x", disk_ids=[disk], state="absent") for _turn in range(2))
     assert (first.outcomes, first.changed, first.snapshot_id) == (["deleted"], True, snapshot)
     assert (second.outcomes, second.changed, second.snapshot_id) == (["absent"], False, None)
     assert (writes(), cloud.state.find_snapshots(hidden=True)) == (["DeleteSnapshot"], [])
 
 
 def test_absent_by_id_deletes_these_alone(cloud: Emulator, run: Run, disk: str) -> None:
-    keep, *others = (cloud.state.add_snapshot(disk, "x") for _ in range(3))
+    keep, *others = (cloud.state.add_snapshot(disk, "x") for _turn in range(3))
     answer = run("snapshot", snapshot_ids=[*others, "snapshot-missing"], state="absent")
     assert answer.outcomes == ["deleted", "deleted", "absent"]
     assert [entry["snapshot_id"] for entry in answer.results] == [*others, "snapshot-missing"]
@@ -313,7 +313,7 @@ def test_absent_leaves_other_names_and_other_disks(cloud: Emulator, run: Run, di
 
 
 def test_absent_deletes_all_of_that_name_and_reports_one_entry(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
-    several = [cloud.state.add_snapshot(disk, "x") for _ in range(3)]
+    several = [cloud.state.add_snapshot(disk, "x") for _turn in range(3)]
     answer = run("snapshot", name="x", disk_ids=[disk], state="absent")
     assert (answer.outcomes, named(disk, "x"), answer.counts["deleted"]) == (["deleted"], [], 1)
     assert all(each in answer.results[0]["msg"] for each in several)
@@ -376,7 +376,7 @@ def test_absent_without_wait_returns_when_the_deletion_is_accepted(cloud: Emulat
 def test_absent_that_times_out_is_pending_and_a_repeat_carries_on(cloud: Emulator, run: Run, disk: str, writes: Run) -> None:
     cloud.state.transition_seconds = 90
     snapshot = cloud.state.add_snapshot(disk, "x")
-    first, second = (run("snapshot", name="x", disk_ids=[disk], state="absent", wait_timeout=60) for _ in range(2))
+    first, second = (run("snapshot", name="x", disk_ids=[disk], state="absent", wait_timeout=60) for _turn in range(2))
     assert (first.failed, first.outcomes, first.snapshot_id) == (True, ["pending"], snapshot)
     assert disk in first.msg and "Deleting" in first.msg
     assert (second.failed, second.outcomes, writes()) == (False, ["absent"], ["DeleteSnapshot"])

@@ -230,7 +230,7 @@ def test_snapshot_that_ends_in_failure_fails(cloud: Emulator, run: Run, disk: st
 
 def test_snapshot_stuck_in_createing_is_pending_after_the_time_out(cloud: Emulator, run: Run, disk: str) -> None:
     cloud.add_faults(create(kind="stuck_snapshot"))
-    first, second = (run("snapshot", name="x", disk_ids=[disk], wait_timeout=60) for _ in range(2))
+    first, second = (run("snapshot", name="x", disk_ids=[disk], wait_timeout=60) for _turn in range(2))
     assert (first.outcomes, first.changed, first.failed) == (["pending"], True, True)
     assert (second.outcomes, second.changed, second.failed) == (["pending"], False, True)
     assert first.snapshot_id == second.snapshot_id and len(cloud.calls("CreateSnapshot")) == 1
@@ -288,7 +288,7 @@ def test_look_for_duplicates_that_fails_is_a_warning(cloud: Emulator, run: Run, 
 def test_numbers_as_texts_null_lists_and_the_other_name_of_the_name_are_understood(cloud: Emulator, run: Run, disks: list[str]) -> None:
     cloud.add_faults(*({"action": "DescribeSnapshot", "kind": kind} for kind in ("strings", "null_infos", "snapshot_name")))
     cloud.add_faults({"action": "CreateSnapshot", "kind": "strings"}, {"action": "DeleteSnapshot", "kind": "strings"})
-    made, found = (run("snapshot", name="x", disk_ids=disks) for _ in range(2))
+    made, found = (run("snapshot", name="x", disk_ids=disks) for _turn in range(2))
     assert (made.outcomes, found.outcomes) == (["created"] * 5, ["present"] * 5)
     assert {(record["name"], type(record["create_time"])) for record in found.snapshots} == {("x", int)}
     assert run("snapshot", name="x", disk_ids=disks, state="absent").outcomes == ["deleted"] * 5

@@ -66,7 +66,7 @@ def test_filters_narrow_down_and_the_oldest_comes_first(
 
 
 def test_equal_times_are_sorted_by_id(cloud: Emulator, run: Run, disk: str) -> None:
-    ids = sorted(cloud.state.add_snapshot(disk, "x", age=60) for _ in range(8))
+    ids = sorted(cloud.state.add_snapshot(disk, "x", age=60) for _turn in range(8))
     assert [record["snapshot_id"] for record in run("snapshot_info").snapshots] == ids
 
 

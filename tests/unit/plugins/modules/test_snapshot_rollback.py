@@ -204,7 +204,7 @@ def refuse_foreign_marker(cloud: Emulator, server: Server) -> dict[str, Any]:
 
 
 def refuse_marker_of_another_target(cloud: Emulator, server: Server) -> dict[str, Any]:
-    cloud.state.add_snapshot(server.disks[1], "m", "ucloudstack.cloud rolled back to snapshot-of-last-year")
+    cloud.state.add_snapshot(server.disks[1], "m", "ucloudstack.cloud marker target=snapshot-of-last-year")
     return {}
 
 
@@ -305,7 +305,7 @@ def test_one_refused_disk_leaves_the_others_rolled_back(cloud: Emulator, server:
 
 @pytest.mark.parametrize("status", ["Normal", "Createing", "Failure", "Deleting", "RollBacking", "Pondering"])
 def test_marker_in_any_status_proves_the_rollback(server: Server, run: Run, writes: Run, status: str, place: Run) -> None:
-    marker = place(server.disks[0], "m", f"ucloudstack.cloud rolled back to {server.targets[0]}", status, age=60)
+    marker = place(server.disks[0], "m", f"ucloudstack.cloud marker target={server.targets[0]}", status, age=60)
     answer = run("snapshot_rollback", name="x", disk_ids=server.disks[:1], marker_name="m")
     assert (answer.outcomes, answer.changed, answer.failed, writes()) == (["already_done"], False, False, [])
     assert marker in answer.results[0]["msg"] and answer.snapshot_id == server.targets[0]
@@ -328,7 +328,7 @@ def test_marked_disks_do_not_need_the_vm_off(cloud: Emulator, server: Server, ro
 def test_backup_of_an_unfinished_attempt_is_kept_used_and_its_age_told(
     cloud: Emulator, server: Server, roll_back: Run, named: Find
 ) -> None:
-    old = cloud.state.add_snapshot(server.disks[0], "b", f"ucloudstack.cloud before rollback to {server.targets[0]}", age=1800)
+    old = cloud.state.add_snapshot(server.disks[0], "b", f"ucloudstack.cloud backup marker=m target={server.targets[0]}", age=1800)
     answer = roll_back(**COPIES)
     assert (answer.outcomes, named(server.disks[0], "b"), len(named(server.disks[1], "b"))) == (["rolled_back"] * 2, [old], 1)
     assert any(old in warning and "30 minutes old" in warning for warning in answer.told)
@@ -348,7 +348,7 @@ def test_attempt_killed_while_it_rolled_is_joined_and_marked(
 ) -> None:
     for disk_id, target in zip(server.disks, server.targets, strict=True):
         if "backup_name" in options:
-            cloud.state.add_snapshot(disk_id, "b", f"ucloudstack.cloud before rollback to {target}", age=60)
+            cloud.state.add_snapshot(disk_id, "b", f"ucloudstack.cloud backup marker=m target={target}", age=60)
         cloud.state.rollback_snapshot(target, disk_id)
     answer = roll_back(**options)
     assert (answer.outcomes, answer.failed, server.held()) == (["joined"] * 2, False, [GOOD] * 2)
@@ -521,23 +521,20 @@ def test_odd_status_during_a_rollback_is_waited_for(cloud: Emulator, server: Ser
 def test_odd_status_before_the_rollback_is_not_taken_for_a_rollback(
     cloud: Emulator, server: Server, run: Run, meanwhile: Run, named: Find
 ) -> None:
-    strange = lambda: cloud.state.show_odd_status(server.targets[0], "Cloning", 60)  # noqa: E731
-    meanwhile(strange, when=lambda: cloud.calls("DescribeVMInstance"))
+    meanwhile(lambda: cloud.state.show_odd_status(server.targets[0], "Cloning", 60), when=lambda: cloud.calls("DescribeVMInstance"))
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
     assert (answer.outcomes, server.held()[0], len(named(server.disks[0], "m"))) == (["rolled_back"], GOOD, 1)
 
 
 def test_odd_status_after_a_lost_answer_is_no_proof_of_a_rollback(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
     cloud.add_faults(rollback(kind="drop", count=1))
-    strange = lambda: cloud.state.show_odd_status(server.targets[0], "Cloning", 60)  # noqa: E731
-    meanwhile(strange, when=lambda: cloud.calls("RollbackSnapshot"))
+    meanwhile(lambda: cloud.state.show_odd_status(server.targets[0], "Cloning", 60), when=lambda: cloud.calls("RollbackSnapshot"))
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
     assert (answer.outcomes, server.held()[0], len(cloud.calls("RollbackSnapshot"))) == (["rolled_back"], GOOD, 2)
 
 
 def test_rollback_that_somebody_else_begins_first_is_joined(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
-    begin = lambda: cloud.state.rollback_snapshot(server.targets[0], server.disks[0])  # noqa: E731
-    meanwhile(begin, when=lambda: cloud.calls("DescribeVMInstance"))
+    meanwhile(lambda: cloud.state.rollback_snapshot(server.targets[0], server.disks[0]), when=lambda: cloud.calls("DescribeVMInstance"))
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
     assert (answer.outcomes, server.held()[0], cloud.calls("RollbackSnapshot")[0]["ret_code"]) == (["joined"], GOOD, 7001)
 
