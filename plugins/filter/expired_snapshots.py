@@ -75,6 +75,8 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 COPY = re.compile(r"-[br][0-9]+$")
 
+NEEDED = {"snapshot_id", "disk_id", "name", "status", "create_time"}
+
 Record = Mapping[str, Any]
 
 
@@ -122,6 +124,10 @@ def expired_snapshots(
     if keep is None or keep < 0:
         raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number from 0 on.")
     newest_to_delete = None if older_than is None else moment(now) - seconds(older_than)
+
+    for snapshot in [snapshots] if isinstance(snapshots, (str, Mapping)) else snapshots:
+        if not isinstance(snapshot, Mapping) or NEEDED - set(snapshot):
+            raise AnsibleFilterError("expired_snapshots: give a list of snapshot records, such as the snapshots of snapshot_info.")
 
     runs: dict[tuple[str, str], list[Record]] = {}
     for snapshot in snapshots:

@@ -12,6 +12,7 @@ login page it leads to is not the API and a POST would be turned into a GET.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import queue
 import re
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline, growing
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
@@ -161,6 +162,20 @@ class Pace:
                 self._gap = self._gap * 0.9 if self._gap > self.FIRST / 4 else 0.0
 
 
+class RevocableBody(io.BytesIO):
+    """The body of a request that can be taken back as long as it is not sent: without its body a request is none."""
+
+    revoked = False
+
+    def revoke(self) -> None:
+        self.revoked = True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.revoked:
+            raise OSError("the call was given up before it was sent")
+        return super().read(size)
+
+
 class Client:
     """One session for all threads of a task. ``calls`` counts the requests by action, those without an answer too."""
 
@@ -290,25 +305,29 @@ class Client:
         """HTTP status, Location and body. Raises NotSentError, UnknownFateError or EndpointError.
 
         The timeouts of requests are for each wait alone: a name server or an endpoint that sends a byte now and then would hold
-        the call for ever. So it is made in a thread of its own, which is left to itself when ``request_timeout`` is over.
+        the call for ever. So it is made in a thread of its own, which is left to itself when ``request_timeout`` is over; what it
+        has not sent until then, it does not send any more.
         """
         outcome: queue.SimpleQueue[tuple[int, str, bytes] | UCloudStackError] = queue.SimpleQueue()
-        threading.Thread(target=lambda: outcome.put(self._try_post(action, form, secrets)), daemon=True).start()
+        body = RevocableBody(urlencode(form).encode())
+        threading.Thread(target=lambda: outcome.put(self._try_post(action, body, secrets)), daemon=True).start()
         try:
             answer = outcome.get(timeout=self.config.request_timeout)
         except queue.Empty:
+            body.revoke()
             answer = _no_answer(action, self.config)
         if isinstance(answer, UCloudStackError):
             raise answer
         return answer
 
-    def _try_post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, str, bytes] | UCloudStackError:
+    def _try_post(self, action: str, form: RevocableBody, secrets: Sequence[str]) -> tuple[int, str, bytes] | UCloudStackError:
         """As :meth:`_post`, but returns its exception: one raised here would carry the request, and with it the signature, in its chain."""
         config = self.config
         try:
             with self._session.post(
                 config.api_url,
                 data=form,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
                 timeout=(min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout),
                 allow_redirects=False,
                 stream=True,

@@ -158,7 +158,7 @@ def text(params: dict[str, Any], option: str, most: int = NAME_LENGTH) -> str | 
     given: str | None = params[option]
     if given is None:
         return None
-    if not given:
+    if not given.strip():
         raise InputError(f"{option} is empty: give it a value, or leave the option away.")
     if len(given) > most:
         raise InputError(f"{option} has {len(given)} characters, and the API allows {most}: {given!r}.")

@@ -164,7 +164,7 @@ def absent(seen: Seen, progress: Progress, now: float, *, snapshot: Snapshot, wa
     if last is None:
         return step
     if last.fate == "refused" and current.status == FAILURE:
-        msg = f"{current.snapshot_id} ended as {FAILURE}, and the API refuses to delete it: {last.msg}"
+        msg = f"{current.snapshot_id} ended as {FAILURE}, and the API refuses to delete it (RetCode {last.ret_code}): ask the administrator"
         return _done(step, "failed", msg, failed=True, changed=False, ret_code=last.ret_code)
     if last.fate == "accepted":
         return replace(step, do="wait" if wait else "done", msg="the API accepted the deletion")
@@ -246,7 +246,7 @@ def rollback_plan(
         if backup_name and not backups:
             warning = f"{disk_id}: no backup {backup_name!r} was made, because the rollback was already running when the task began."
             step = replace(step, warnings=(warning,))
-        return replace(step, do="wait", outcome="joined", msg="already rolling back to this snapshot, waited for")
+        return replace(step, do="wait", outcome="joined", msg="already rolling back to this snapshot")
     if rolling:
         return failed(f"the disk is being rolled back to another snapshot, {rolling[0]}")
     if disk is not None:
@@ -288,13 +288,15 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     sent = [each for each in progress.sent if each.do == "rollback"]
     started = [each for each in sent if each.fate in ("accepted", "unknown")]
     lost = [each for each in started if each.fate == "unknown"]
-    step = Step("rollback", "rolled_back", target.disk_id, target.snapshot_id, changed=True)
+    repeat = "run the same task again: it joins the rollback while it runs, and once it is over rolls back again"
+    repeat += f" and makes the marker {marker_name!r}; leave the VM off until then" if marker_name else ", so look before you do"
+    step = Step("rollback", "rolled_back", target.disk_id, target.snapshot_id, changed=True, repeat=repeat)
     if sent and sent[-1].fate == "failed":
         return _done(step, "failed", sent[-1].msg, failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
     if started:
         done = "rolled back; an answer of the API was lost" if lost else "rolled back"
     else:
-        done = "somebody else's rollback to this snapshot was waited for"
+        done = "a rollback to this snapshot that was already running was waited for"
     current = seen.snapshots.get(target.snapshot_id)
     marked = any(each.do == "create" for each in progress.sent)
     if not marked:
@@ -345,7 +347,7 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
     """What is said of a unit that is not done when waiting ends, and ``why`` it ends. A repeat of the task carries on from there."""
     written = any(each.fate in ("accepted", "unknown") for each in progress.sent)
     last = progress.sent[-1] if progress.sent else None
-    state = current.status if current else step.msg or "not listed"
+    state = str(current) if current else "not listed"
     if step.given_up:
         said = f" {last.msg}" if last and last.msg else ""
         return _done(
@@ -357,7 +359,8 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
         )
     if not written and step.do != "wait":
         return _done(step, "failed", f"{why}; nothing was done. Run the task again.", failed=True, changed=False)
-    msg = f"{why}; last seen {state}; the work goes on, run the same task again to wait for it"
+    goes_on = "the work goes on" if written or not step.changed or step.outcome == "joined" else "nothing was done yet"
+    msg = f"{why}; last seen {state}; {goes_on}, {step.repeat or 'run the same task again to wait for it'}"
     return _done(step, "pending", msg, failed=True, changed=written)
 
 

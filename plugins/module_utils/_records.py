@@ -15,7 +15,6 @@ from typing import Any
 
 # SnapshotStatus of the API, 1.x and 2.x together ("Createing" is the API's spelling).
 NORMAL = "Normal"
-CREATING = "Createing"
 ROLLING_BACK = "RollBacking"
 DELETING = "Deleting"
 FAILURE = "Failure"
@@ -252,7 +251,8 @@ class Step:
 
     ``do``: ``look`` (at all snapshots of the disk, then decide again), ``wait``, ``done``, or a write: ``create``, ``delete``,
     ``rollback``, and for VMs ``start``, ``stop``, ``power_off``. ``before`` and ``after`` are the lines that diff mode shows.
-    ``given_up`` is what must be said if time is up before the next step, where a repeat of the task would not simply carry on.
+    If time is up before the next step, ``given_up`` is said where the work itself is done, but not to be repeated; ``repeat`` says
+    what a repeat of the task would do where it would not simply carry on.
     """
 
     do: str
@@ -268,6 +268,7 @@ class Step:
     before: str = ""
     after: str = ""
     given_up: str = ""
+    repeat: str = ""
     vm_id: str = ""
     previous_state: str = ""
     warnings: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ options:
     description:
       - If the snapshot of a disk cannot be made, delete those that this task made for the other disks.
       - What was there before the task stays, and so does a snapshot whose answer was lost (RV(results[].outcome=adopted)). After a
-        time-out nothing is deleted.
+        time-out nothing is deleted. The deletion may take O(wait_timeout) once more.
       - Cannot be used with O(wait=false) or O(state=absent).
     type: bool
     default: false
@@ -247,9 +247,13 @@ def ensure_present(task: Task, module: AnsibleModule, disk_ids: Sequence[str], n
         warnings = task.duplicates(units, name)
         if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
             undo(task, [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed])
-            adopted = [f"{unit.step.snapshot_id} of {unit.disk_id}" for unit in units if unit.step.outcome == "adopted"]
-            if adopted:
-                warnings.append(f"Kept, since their answers were lost and they may be somebody else's: {', '.join(adopted)}.")
+            warnings += [
+                f"{unit.disk_id}: {unit.step.snapshot_id} was {unit.step.msg}"
+                if unit.step.outcome == "undone"
+                else f"{unit.disk_id}: {unit.step.snapshot_id} stays, since its answer was lost and it may be somebody else's"
+                for unit in units
+                if unit.step.outcome in ("undone", "adopted")
+            ]
     return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings)
 
 
@@ -270,7 +274,8 @@ def undo(task: Task, made: Sequence[Unit]) -> None:
         if removal.step.outcome in ("deleted", "absent"):
             unit.step = replace(unit.step, outcome="undone", changed=False, msg="created, and deleted again because of all_or_nothing")
         else:
-            unit.step = replace(unit.step, failed=True, msg=f"created, and could not be deleted again: {removal.step.msg}")
+            why = "its deletion did not end in time" if removal.step.outcome == "pending" else removal.step.msg
+            unit.step = replace(unit.step, failed=True, msg=f"created, and could not be deleted again: {why}")
 
 
 def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, snapshot_ids: Sequence[str]) -> Report:

@@ -115,10 +115,10 @@ results:
       sample: snapshot-7dk2mq
     outcome:
       description:
-        - V(rolled_back), the disk was put back.
-        - V(joined), a rollback to this snapshot was already running, and was waited for.
+        - V(rolled_back), the disk was put back; with O(wait=false), this has begun.
+        - V(joined), a rollback to this snapshot was already running, and was waited for unless O(wait=false).
         - V(already_done), its marker shows that it was put back before.
-        - V(pending), it is unfinished, because the time was up.
+        - V(pending), it is unfinished, because the time was up or another disk of the task cannot be rolled back.
         - V(failed), see RV(results[].msg).
       type: str
       sample: rolled_back

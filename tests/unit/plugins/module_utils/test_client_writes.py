@@ -261,3 +261,18 @@ def test_after_a_failure_the_next_write_goes_through(connect: Connect, endpoint:
     for _turn in range(3):
         failure(client)
     assert client.write(*CREATE)["SnapshotID"] == "snapshot-1"
+
+
+def test_call_given_up_before_it_was_sent_is_never_sent(connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = endpoint({"RetCode": 0})
+    name_server_answers = threading.Event()
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: name_server_answers.wait(10) and look_up(*args))
+    threads = set(threading.enumerate())
+    error = failure(connect(server.url, request_timeout=0.2))
+    late = [thread for thread in threading.enumerate() if thread not in threads and thread.daemon]
+    name_server_answers.set()
+    for thread in late:
+        thread.join(10)
+    assert error.__class__ is UnknownFateError and late
+    assert [request.body for request in server.requests if request.body] == []

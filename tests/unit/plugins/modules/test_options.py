@@ -163,7 +163,7 @@ def test_zone_and_project_are_not_invented(cloud: Emulator, run: Run) -> None:
         {"wait_timeout": 604800},
         {"request_timeout": 1},
         {"request_timeout": 3600},
-        {"name": " "},
+        {"name": " x "},
     ],
 )
 def test_limits_themselves_are_allowed(cloud: Emulator, run: Run, disk: str, module: str, options: dict[str, Any]) -> None:
