@@ -108,7 +108,7 @@ def moment(value: Any) -> float:
 
 
 def expired_snapshots(
-    snapshots: Sequence[Record],
+    snapshots: Any,
     name_prefix: str = "",
     remark_prefix: str | None = None,
     keep_last: int | None = None,
@@ -125,9 +125,12 @@ def expired_snapshots(
         raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number from 0 on.")
     newest_to_delete = None if older_than is None else moment(now) - seconds(older_than)
 
-    for snapshot in [snapshots] if isinstance(snapshots, (str, Mapping)) else snapshots:
-        if not isinstance(snapshot, Mapping) or NEEDED - set(snapshot):
-            raise AnsibleFilterError("expired_snapshots: give a list of snapshot records, such as the snapshots of snapshot_info.")
+    if (
+        not isinstance(snapshots, Sequence)
+        or isinstance(snapshots, str)
+        or not all(isinstance(each, Mapping) and set(each) >= NEEDED for each in snapshots)
+    ):
+        raise AnsibleFilterError("expired_snapshots: give a list of snapshot records, such as the snapshots of snapshot_info.")
 
     runs: dict[tuple[str, str], list[Record]] = {}
     for snapshot in snapshots:
