@@ -30,6 +30,7 @@ COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="collections-")
 atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
 sys.path.insert(0, str(COLLECTIONS))
 
+from ansible import module_utils  # noqa: E402
 from ansible.module_utils import basic  # noqa: E402
 from ansible.module_utils.common import warnings  # noqa: E402
 from emulator.server import Emulator  # noqa: E402
@@ -88,6 +89,8 @@ def module_answer(name: str, options: dict[str, Any], *, check: bool = False, di
         stack.enter_context(mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()))
         if hasattr(basic, "_ANSIBLE_PROFILE"):
             stack.enter_context(mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy"))
+        if hasattr(module_utils, "_internal"):  # a test of a filter, in the same process, makes it the controller
+            stack.enter_context(mock.patch.object(module_utils._internal, "is_controller", False))
         stack.enter_context(contextlib.redirect_stdout(output))
         stack.enter_context(pytest.raises(SystemExit))
         module.main()

@@ -51,7 +51,8 @@ options:
     default: true
   ca_path:
     description:
-      - File or folder with the CA certificates to trust, in place of those of the system.
+      - File or folder with the CA certificates to trust, in place of those of the system. A folder must be prepared with
+        C(openssl rehash).
     type: path
   request_timeout:
     description:

@@ -82,8 +82,8 @@ Record = Mapping[str, Any]
 
 def seconds(span: Any) -> int:
     """``14d`` → 1209600. Raises AnsibleFilterError for anything that is no time span."""
-    match = re.fullmatch(r"\s*([0-9]+)\s*([smhdw]?)\s*", str(span))
-    if match is None or isinstance(span, bool):
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*([smhdw]?)\s*", str(span))
+    if match is None:
         raise AnsibleFilterError(f"expired_snapshots: older_than is {span!r}: it must be seconds, or a number and s, m, h, d or w.")
     return int(match[1]) * UNITS[match[2]]
 
@@ -92,14 +92,11 @@ def moment(value: Any) -> float:
     """Unix seconds of Unix seconds, or of ISO 8601 with its offset. Raises AnsibleFilterError."""
     if value is None:
         return time.time()
-    if isinstance(value, datetime):
-        value = value.isoformat()
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]*)?", text):  # more digits would be milliseconds, and everything old
+        return float(text)
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        pass
-    try:
-        parsed = datetime.fromisoformat(re.sub("Z$", "+00:00", str(value)))
+        parsed = datetime.fromisoformat(re.sub("Z$", "+00:00", text))
     except ValueError:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
@@ -109,15 +106,19 @@ def moment(value: Any) -> float:
 
 def expired_snapshots(
     snapshots: Any,
-    name_prefix: str = "",
-    remark_prefix: str | None = None,
-    keep_last: int | None = None,
+    name_prefix: Any = "",
+    remark_prefix: Any = None,
+    keep_last: Any = None,
     older_than: Any = None,
     now: Any = None,
 ) -> list[Record]:
     """The records of ``snapshots`` that the policy would delete. Raises AnsibleFilterError for a policy that is none."""
     if not name_prefix:
         raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of everybody: give one.")
+    remark_prefix = "" if remark_prefix is None else remark_prefix
+    for option, prefix in (("name_prefix", name_prefix), ("remark_prefix", remark_prefix)):
+        if not isinstance(prefix, str):
+            raise AnsibleFilterError(f"expired_snapshots: {option} is {prefix!r}: it must be a text.")
     if keep_last is None and older_than is None:
         raise AnsibleFilterError("expired_snapshots: neither keep_last nor older_than is given: give one or both.")
     keep = 0 if keep_last is None else whole_number(keep_last)
@@ -138,11 +139,13 @@ def expired_snapshots(
             snapshot["status"] == NORMAL
             and snapshot["create_time"] is not None
             and snapshot["name"].startswith(name_prefix)
-            and (snapshot.get("remark") or "").startswith(remark_prefix or "")
+            and (snapshot.get("remark") or "").startswith(remark_prefix)
         ):
-            runs.setdefault((snapshot["disk_id"], COPY.sub("", snapshot["name"])), []).append(snapshot)
+            name = COPY.sub("", snapshot["name"])
+            name = name if name.startswith(name_prefix) else snapshot["name"]  # "nightly-b1" is the run of the id "b1" itself
+            runs.setdefault((snapshot["disk_id"], name), []).append(snapshot)
     begun = {
-        (disk_id, name): min(each["create_time"] for each in run)
+        (disk_id, name): max(each["create_time"] for each in run if each["name"] == name)
         for (disk_id, name), run in runs.items()
         if any(each["name"] == name for each in run)
     }

@@ -58,9 +58,6 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 CONNECT_TIMEOUT = 10.0
 READ_ATTEMPTS = 5
 LISTING_ATTEMPTS = 3
-CONNECTING = frozenset({"connect", "_prepare_proxy"})
-"""Functions of urllib3 in which a connection comes to be: name, route, proxy tunnel and TLS handshake. The request is sent after them."""
-
 URLLIB3_ENTRY = "url" + "open"  # in one word, ansible-test would take it for a call of the standard library's
 """The function of urllib3 by which requests asks it for anything."""
 
@@ -315,7 +312,9 @@ class Client:
             answer = outcome.get(timeout=self.config.request_timeout)
         except queue.Empty:
             body.revoke()
-            answer = _no_answer(action, self.config)
+            answer = UnknownFateError(
+                f"{action}: no answer from {self.config.api_url} within request_timeout, {self.config.request_timeout:g} seconds."
+            )
         if isinstance(answer, UCloudStackError):
             raise answer
         return answer
@@ -427,7 +426,6 @@ def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
 def _classified(action: str, config: Config, error: Exception, secrets: Sequence[str]) -> UCloudStackError:
     """What an exception of requests, or of what it rests on, says of the request's fate."""
     causes = list(_causes(error))
-    names = {type(cause).__name__ for cause in causes}
     url = config.api_url
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError) or type(cause).__name__ == "CertificateError":  # urllib3's, of names
@@ -436,19 +434,13 @@ def _classified(action: str, config: Config, error: Exception, secrets: Sequence
             return EndpointError(f"{action}: the certificate of {url} is not trusted ({said}). {advice}")
     frames = {frame.name for cause in causes for frame in traceback.extract_tb(cause.__traceback__)}
     reason = printable(str(causes[-1]) or type(causes[-1]).__name__, secrets)
-    if "LocationParseError" in names or ("post" in frames and URLLIB3_ENTRY not in frames):  # before urllib3 was asked to do anything
+    if "post" in frames and URLLIB3_ENTRY not in frames:
         return EndpointError(f"{action}: {url} cannot be opened. Check api_url and the proxy variables.")
     if "do_handshake" in frames:
         return NotSentError(f"{action}: the TLS handshake with {url} failed ({reason}). Check that api_url should begin with https://.")
-    if frames & CONNECTING:
+    if "connect" in frames:  # name, route or proxy tunnel: the request is sent after them
         return NotSentError(f"{action}: cannot connect to {url} ({reason}). Check api_url, the network and the proxy variables.")
-    if names & {"ReadTimeout", "ReadTimeoutError"}:
-        return _no_answer(action, config)
     return UnknownFateError(f"{action}: the connection to {url} broke before the answer was complete ({reason}).")
-
-
-def _no_answer(action: str, config: Config) -> UnknownFateError:
-    return UnknownFateError(f"{action}: no answer from {config.api_url} within request_timeout, {config.request_timeout:g} seconds.")
 
 
 def _causes(error: BaseException | None) -> Iterable[BaseException]:

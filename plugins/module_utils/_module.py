@@ -154,17 +154,19 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
 
 
 def text(params: dict[str, Any], option: str, most: int = NAME_LENGTH) -> str | None:
-    """A name or remark, or None when it was not given. Raises InputError when it is empty or has more than ``most`` characters."""
+    """A name, or None when it was not given. Raises InputError when it is empty or has more than ``most`` characters."""
     given: str | None = params[option]
-    if given is None:
-        return None
-    if not given.strip():
+    if given is not None and not given.strip():
         raise InputError(f"{option} is empty: give it a value, or leave the option away.")
+    return None if given is None else _short(option, given, most)
+
+
+def remark(given: Any) -> str:
+    """A remark, up to 100 characters; empty when it was not given. Raises InputError."""
+    return "" if given is None else _short("remark", str(given), REMARK_LENGTH)
+
+
+def _short(option: str, given: str, most: int) -> str:
     if len(given) > most:
         raise InputError(f"{option} has {len(given)} characters, and the API allows {most}: {given!r}.")
     return given
-
-
-def remark(params: dict[str, Any]) -> str:
-    """The option remark, up to 100 characters; empty when it was not given. Raises InputError."""
-    return "" if not params["remark"] else text(params, "remark", REMARK_LENGTH) or ""

@@ -59,7 +59,7 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
     if last and last.fate == "failed":
         return replace(step, do="done", outcome="failed", msg=last.msg, failed=True, changed=begun, ret_code=last.ret_code)
     if vm.state in goal.passing:
-        step = step if begun else replace(step, outcome="unchanged" if wait else "pending", changed=False)
+        step = step if begun else replace(step, outcome="unchanged" if wait else "pending", changed=False, before=after)
         return replace(step, do="wait" if wait else "done", msg=f"{vm.state}, {'waited for' if wait else 'not waited for'}")
     if last and last.fate == "accepted":
         return replace(step, do="wait" if wait else "done", msg=f"the API accepted it; {vm.state}")
@@ -67,11 +67,17 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
         if now - last.at < LOST_ANSWER_SECONDS:
             return replace(step, do="wait", msg=f"the answer of the API was lost; {vm.state}")
         if len(lost) > 1:
-            return replace(step, do="done", outcome="failed", failed=True, msg=f"still {vm.state}: twice no answer. {last.msg}")
+            msg = f"still {vm.state}: twice no answer. {last.msg}"
+            return replace(step, do="done", outcome="failed", failed=True, msg=msg, ret_code=last.ret_code)
     if vm.unstable:
         return replace(step, do="wait", msg=f"{', '.join(vm.unstable)} must be stable before, and is waited for")
     if vm.state not in goal.allowed:
         return replace(step, do="wait", msg=f"{vm.state}, which must end before")
+    if last and last.fate == "unknown":
+        warning = (
+            f"{vm_id}: no answer to the first request, and still {vm.state} after {LOST_ANSWER_SECONDS:g} s, so it was sent once more."
+        )
+        return replace(step, warnings=(warning,))
     return step
 
 
@@ -80,9 +86,11 @@ def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     state = vm.state if vm else "not listed"
     last = progress.sent[-1] if progress.sent else None
     msg = f"{why}; last seen {state} ({step.msg.rstrip('.')})"
-    if last and last.fate == "refused":
-        msg = f"{msg}; {last.msg}"
-    if state == "Stopping":
+    refused = last if last and last.fate == "refused" else None
+    if refused:
+        msg = f"{msg}; {refused.msg}"
+    if state == "Stopping" and step.outcome != "powered_off":
         msg += "; a guest may hang: state=powered_off pulls the plug"
     begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
-    return replace(step, do="done", outcome="pending", msg=msg, failed=True, changed=begun)
+    ret_code = refused.ret_code if refused else None
+    return replace(step, do="done", outcome="pending", msg=msg, failed=True, changed=begun, ret_code=ret_code)

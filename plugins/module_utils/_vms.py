@@ -34,6 +34,10 @@ def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> 
         states = {vm.vm_id: vm.state for vm in by_ids(client, vm_ids, deadline)}
     except NoPermissionError as error:
         warnings = [f"It could not be checked that the VMs {', '.join(vm_ids)} are off: {error}"]
+    else:
+        unlisted = [vm_id for vm_id in vm_ids if vm_id not in states]
+        if unlisted:
+            warnings = [f"It could not be checked that the VMs {', '.join(unlisted)} are off: they are not listed for this key."]
     disks = {disk_id: Disk(disk_id, status, vm_id, states.get(vm_id, "")) for disk_id, (status, vm_id) in attached.items()}
     return {disk_id: disks.get(disk_id, Disk(disk_id, UNLISTED)) for disk_id in disk_ids}, warnings
 

@@ -60,6 +60,10 @@ options:
       - Remark of new snapshots, up to 100 characters. The API cannot change a remark later; if an existing snapshot has another
         one, that is a warning.
     type: str
+  remarks:
+    description:
+      - Remarks for disks that need one of their own, by disk id, up to 100 characters each. The others get O(remark).
+    type: dict
   all_or_nothing:
     description:
       - If the snapshot of a disk cannot be made, delete those that this task made for the other disks.
@@ -220,7 +224,7 @@ api_calls:
   sample: {CreateSnapshot: 2, DescribeSnapshot: 4}
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -236,11 +240,11 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import R
 OUTCOMES = ("created", "adopted", "present", "deleted", "absent", "pending", "undone", "failed")
 
 
-def ensure_present(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, remark: str) -> Report:
-    """Every disk has a usable snapshot of this name."""
-    rest = {"name": name, "remark": remark, "wait": module.params["wait"], "wall": task.client.clock.wall()}
-    units = [Unit(partial(_plan.present, disk_id=disk_id, **rest), disk_id) for disk_id in disk_ids]
-    task.plan(units, task.look(disk_ids=disk_ids))
+def ensure_present(task: Task, module: AnsibleModule, remarks: Mapping[str, str], name: str) -> Report:
+    """Every disk that has an entry in ``remarks`` has a usable snapshot of this name."""
+    rest = {"name": name, "wait": module.params["wait"], "wall": task.client.clock.wall()}
+    units = [Unit(partial(_plan.present, disk_id=disk_id, remark=remark, **rest), disk_id) for disk_id, remark in remarks.items()]
+    task.plan(units, task.look(disk_ids=remarks))
     warnings: list[str] = []
     if not module.check_mode:
         task.carry_out(units)
@@ -301,7 +305,8 @@ def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], na
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
-    name, remark = _module.text(params, "name") or "", _module.remark(params)
+    name, remark, remarks = _module.text(params, "name") or "", _module.remark(params["remark"]), params["remarks"] or {}
+    remarks = {disk_id: _module.remark(remarks.get(disk_id, remark)) for disk_id in disk_ids}
     if params["state"] == "present" and snapshot_ids:
         raise _module.InputError("snapshot_ids can only be used with state=absent: a new snapshot gets its id from the API.")
     if bool(snapshot_ids) == bool(disk_ids or name):
@@ -316,7 +321,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     task = Task(client, params["wait_timeout"])
     if params["state"] == "absent":
         return _module.answer(module, ensure_absent(task, module, disk_ids, name, snapshot_ids))
-    return _module.answer(module, ensure_present(task, module, disk_ids, name, remark))
+    return _module.answer(module, ensure_present(task, module, remarks, name))
 
 
 def main() -> None:
@@ -326,6 +331,7 @@ def main() -> None:
         "disk_ids": {"type": "list", "elements": "str", "aliases": ["disk_id"]},
         "snapshot_ids": {"type": "list", "elements": "str", "aliases": ["snapshot_id"]},
         "remark": {"type": "str"},
+        "remarks": {"type": "dict"},
         "all_or_nothing": {"type": "bool", "default": False},
     }
     _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)

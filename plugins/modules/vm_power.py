@@ -40,7 +40,8 @@ options:
     required: true
   wait:
     description:
-      - Whether to wait until the VMs have reached the state.
+      - Whether to wait until the VMs have reached the state. Disks at work, and states that must end before, are waited for all the
+        same.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -146,6 +147,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     vm_ids = _module.ids(params, "vm_ids") or []
     deadline = Deadline(client.clock, params["wait_timeout"])
     units = [Unit(vm_id, Step("look", "pending", "", vm_id=vm_id)) for vm_id in vm_ids]
+    warnings: list[str] = []
 
     def look_again(units: Sequence[Unit]) -> None:
         found = _vms.by_ids(client, [unit.vm_id for unit in units], deadline)
@@ -156,6 +158,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
             look = (now, unit.vm_id, unit.vm.state if unit.vm else None)
             unit.progress = replace(unit.progress, looks=(*unit.progress.looks, look))
             unit.step = _power.powered(unit.vm, unit.progress, now, vm_id=unit.vm_id, wanted=params["state"], wait=params["wait"])
+            warnings.extend(unit.step.warnings)
 
     def send(unit: Unit) -> Sent:
         return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline))
@@ -169,7 +172,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         _apply.until_done(units, deadline, params["parallelism"], send, look_again, give_up)
     steps = [unit.step for unit in units]
-    return _module.answer(module, report(OUTCOMES, plans, steps, {}, [warning for step in steps for warning in step.warnings]))
+    return _module.answer(module, report(OUTCOMES, plans, steps, {}, warnings))
 
 
 def main() -> None:

@@ -36,10 +36,14 @@ def cloud(running_cloud: stage.Cloud) -> stage.Cloud:
 def play(cloud: stage.Cloud, tmp_path: Path) -> Play:
     """``play(tasks, "-v", variable=…)`` runs the tasks (parsed, or as YAML) on localhost, with the cloud's keys in the environment."""
 
-    def run(tasks: Any, *arguments: str, environment: dict[str, str] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        tasks: Any, *arguments: str, environment: dict[str, str] | None = None, keywords: dict[str, Any] | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
         parsed = yaml.safe_load(tasks) if isinstance(tasks, str) else tasks
         book = tmp_path / "playbook.yml"
-        book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": parsed}], allow_unicode=True))
+        book.write_text(
+            yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": parsed, **(keywords or {})}], allow_unicode=True)
+        )
         return stage.playbook(book, COLLECTIONS, {**cloud.environment, **(environment or {})}, variables, *arguments)
 
     return run

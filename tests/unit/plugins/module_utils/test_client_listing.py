@@ -79,10 +79,11 @@ def test_an_api_that_sends_less_than_it_is_asked_for(connect: Connect, endpoint:
     ],
 )
 @pytest.mark.parametrize("moment", [2, 3])
+@pytest.mark.parametrize("count", [250, 298])  # 298 fill three pages: what is added at the end is on none of them
 def test_a_list_that_changes_is_read_again(
-    connect: Connect, endpoint: Serve, ticks: Any, change: Callable[[list[str]], object], moment: int
+    connect: Connect, endpoint: Serve, ticks: Any, change: Callable[[list[str]], object], moment: int, count: int
 ) -> None:
-    listing = Listing(ids(250), changes={moment: change})
+    listing = Listing(ids(count), changes={moment: change})
     found = listed(connect(endpoint(listing).url), ticks)
     assert found == listing.entries
     assert listing.offsets.count(0) == 2 and len(ticks.sleeps) == 1
@@ -127,6 +128,19 @@ def test_a_list_that_does_not_fit_its_total_is_not_believed(connect: Connect, en
     with pytest.raises(UnsettledListingError):
         listed(connect(server.url), ticks)
     assert len(server.requests) in (3, 6)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_an_api_that_ends_a_list_too_early(connect: Connect, endpoint: Serve, ticks: Any, most: int) -> None:
+    def answer(request: Any) -> dict[str, Any]:
+        offset = int(request.form["Offset"])
+        infos = [{KEY: each} for each in ids(300)[offset : offset + (most if offset else 100)]]
+        return {"RetCode": 0, "TotalCount": 300, "Infos": infos}
+
+    server = endpoint(answer)
+    with pytest.raises(UnsettledListingError):
+        listed(connect(server.url), ticks)
+    assert len(server.requests) == 6
 
 
 @pytest.mark.parametrize(

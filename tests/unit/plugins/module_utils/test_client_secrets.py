@@ -35,6 +35,7 @@ ECHOES: dict[str, Callable[[str], bytes | None]] = {
     "in Message": lambda text: http(f'{{"RetCode": 171, "Message": "wrong: {text}"}}'),
     "in a page": lambda text: http(f"<html>{text}</html>"),
     "in a page, often": lambda text: http(f"{text} " * 50),
+    "in a page, cut": lambda text: http(f"{text.partition(' ')[0]} " * 50),
     "in a page, at every offset": lambda text: http(" ".join("x" * length + text for length in range(60))),
     "in an error page": lambda text: http(f"<html>{text}</html>", 502),
     "in a refusal": lambda text: http(text, 403),

@@ -209,6 +209,7 @@ def test_request_timeout_is_for_the_whole_request(connect: Connect, endpoint: Se
     server = endpoint(answer)
     error = failure(connect(server.url, request_timeout=0.4))
     assert error.__class__ is UnknownFateError and "within request_timeout, 0.4 seconds" in str(error)
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())  # none delays the exit
     assert len(server.requests) == 1
 
 

@@ -110,6 +110,7 @@ def test_the_cheaper_way_to_look(client: Client, cloud: Emulator, ticks: Any, di
 def test_a_disk_named_twice_is_looked_at_once(client: Client, cloud: Emulator, ticks: Any) -> None:
     (disk_id,) = there = add(cloud, 1, 2)
     assert len(_snapshots.of_disks(client, [disk_id, disk_id], ticks.deadline())) == len(there[disk_id])
+    assert [call["params"]["DiskID"] for call in cloud.calls()] == [disk_id]
 
 
 def test_a_restless_account_is_read_disk_by_disk(client: Client, cloud: Emulator, ticks: Any) -> None:

@@ -72,6 +72,15 @@ def test_a_key_that_may_not_ask_for_vms(client: Client, cloud: Emulator, vm: str
     assert "could not be checked" in warning and vm in warning
 
 
+def test_a_vm_that_is_not_listed_is_warned_of(
+    client: Client, cloud: Emulator, vm: str, ticks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (boot, _data) = cloud.state.find_disks(vm_id=vm)
+    monkeypatch.setattr(_vms, "by_ids", lambda *args: [])
+    disks, (warning,) = _vms.attachments(client, [boot], ticks.deadline())
+    assert disks == {boot: Disk(boot, "Bound", vm, "")} and vm in warning and "not listed for this key" in warning
+
+
 @pytest.mark.parametrize("action", ["DescribeDisk", "DescribeVMInstance"])
 def test_another_refusal_is_an_error(client: Client, cloud: Emulator, vm: str, ticks: Any, action: str) -> None:
     deny(cloud, action, 171)

@@ -143,6 +143,29 @@ def id_of_the_only_one(state: Any, disk: str) -> dict[str, Any]:
     return {"name": None, "disk_ids": None, "snapshot_ids": [state.add_snapshot(disk, "x", age=3600)]}
 
 
+def vms(*states: str) -> Callable[[Any, str], dict[str, Any]]:
+    """VMs in these states, those on the way being there after a minute; the state ``missing`` is an id that does not exist."""
+
+    def scene(state: Any, disk: str) -> dict[str, Any]:
+        state.transition_seconds = 60
+        ids = []
+        for vm_state in states:
+            vm_id = state.add_vm("web", boot_gb=1, state={"Starting": "Stopped", "Stopping": "Running"}.get(vm_state, vm_state))
+            if vm_state in ("Starting", "Stopping"):
+                (state.start_vm if vm_state == "Starting" else state.stop_vm)(vm_id)
+            ids.append("vm-missing" if vm_state == "missing" else vm_id)
+        return {"vm_ids": ids}
+
+    scene.__name__ = f"vms_{'_'.join(states)}"
+    return scene
+
+
+def vm_with_a_disk_at_work(state: Any, disk: str) -> dict[str, Any]:
+    vm_id = state.add_vm("web", boot_gb=1)
+    state.create_snapshot(state.find_disks(vm_id=vm_id)[0], "x", seconds=60)
+    return {"vm_ids": [vm_id]}
+
+
 ABSENT, NO_WAIT = {"state": "absent"}, {"wait": False}
 MARKED = {"marker_name": "m"}
 COPIES = {"marker_name": "m", "backup_name": "b"}
@@ -215,6 +238,18 @@ CASES = [
     Case("snapshot_rollback", copy("b", KEPT, status="Failure"), COPIES, ["rolled_back"], True),
     Case("snapshot_rollback", on_vm("Stopped"), COPIES, ["rolled_back", "rolled_back"], True),
     Case("snapshot_rollback", on_vm("Running"), COPIES, ["failed", "failed"], False),
+    Case("vm_power", vms("Stopped", "Running", "Starting"), {"state": "started"}, ["started", "unchanged", "unchanged"], True),
+    Case("vm_power", vms("Starting"), {"state": "started"}, ["unchanged"], False),
+    Case("vm_power", vms("Starting"), {"state": "started", **NO_WAIT}, ["pending"], False),
+    Case("vm_power", vms("Stopping"), {"state": "started"}, ["started"], True),
+    Case("vm_power", vms("Stopped", "Running", "Stopping"), {"state": "stopped"}, ["unchanged", "stopped", "unchanged"], True),
+    Case("vm_power", vms("Running", "Starting"), {"state": "stopped", **NO_WAIT}, ["stopped", "stopped"], True),
+    Case("vm_power", vms("Stopping"), {"state": "stopped", **NO_WAIT}, ["pending"], False),
+    Case("vm_power", vms("Running", "Starting", "Stopping"), {"state": "powered_off"}, ["powered_off"] * 3, True),
+    Case("vm_power", vms("Stopped"), {"state": "powered_off"}, ["unchanged"], False),
+    Case("vm_power", vms("Running", "missing", "Failed"), {"state": "stopped"}, ["stopped", "failed", "failed"], True),
+    Case("vm_power", vms("missing", "Deleted"), {"state": "started"}, ["failed", "failed"], False),
+    *(Case("vm_power", vm_with_a_disk_at_work, {"state": state}, [state], True) for state in ("stopped", "powered_off")),
 ]
 IDS = [f"{case.module}-{case.scene.__name__}-{'-'.join(f'{key}={value}' for key, value in case.options.items())}" for case in CASES]
 
@@ -223,7 +258,7 @@ IDS = [f"{case.module}-{case.scene.__name__}-{'-'.join(f'{key}={value}' for key,
 def test_check_mode_shows_what_the_run_does_and_writes_nothing(
     cloud: Emulator, run: Run, disk: str, writes: Run, case: Case, virtual_time: Any
 ) -> None:
-    options = {"name": "x", "disk_ids": [disk], **case.options}
+    options = {**({} if case.module == "vm_power" else {"name": "x", "disk_ids": [disk]}), **case.options}
     options.update(case.scene(cloud.state, disk) or {})
     shown = run(case.module, **options, _check=True, _diff=True)
     assert (writes(), virtual_time.now()) == ([], 0)
@@ -231,9 +266,9 @@ def test_check_mode_shows_what_the_run_does_and_writes_nothing(
     assert (done.outcomes, done.changed) == (case.outcomes, case.changed)
     for value in ("outcomes", "counts", "changed", "failed", "diff"):
         assert getattr(shown, value) == getattr(done, value), value
-    assert [entry["disk_id"] for entry in shown.results] == [entry["disk_id"] for entry in done.results]
-    made = {"CreateSnapshot", "DeleteSnapshot", "RollbackSnapshot"} & set(writes())
-    assert case.changed == bool(made) or "joined" in case.outcomes
+    for key in ("disk_id", "vm_id", "previous_state"):
+        assert [entry.get(key) for entry in shown.results] == [entry.get(key) for entry in done.results]
+    assert case.changed == bool(writes()) or "joined" in case.outcomes
     if not case.changed:
         assert shown.diff["before"] == shown.diff["after"]
     else:

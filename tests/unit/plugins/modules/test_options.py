@@ -19,6 +19,7 @@ ACTING = ("snapshot", "snapshot_rollback")
 MODULES = (*ACTING, "snapshot_info")
 VARIABLES = ("API_URL", "PUBLIC_KEY", "PRIVATE_KEY", "REGION", "ZONE", "PROJECT_ID")
 DISKS = {"name": "x", "disk_ids": ["disk-1"]}
+VMS: dict[str, dict[str, Any]] = {"vm_power": {"vm_ids": ["vm-1"], "state": "stopped"}, "vm_info": {"vm_ids": ["vm-1"]}}
 ABSENT = {"state": "absent"}
 COPIES = {"marker_name": "m", "backup_name": "b"}
 
@@ -93,12 +94,27 @@ def of_modules(modules: tuple[str, ...], *cases: tuple[dict[str, Any], list[str]
             ({"marker_name": "m", "backup_name": "x"}, ["backup_name", "differ"]),
             ({"marker_name": "m", "backup_name": "m"}, ["backup_name", "differ"]),
         ),
+        *of_modules(
+            tuple(VMS),
+            ({"vm_ids": []}, ["vm_ids", "empty list"]),
+            ({"vm_ids": ["vm-1", " "]}, ["vm_ids", "empty", "position 2"]),
+            ({"vm_ids": ["vm-1", "vm-1"]}, ["vm_ids", "vm-1", "more than once"]),
+            ({"vm_ids": ["vm 1"]}, ["vm_ids", "'vm 1'"]),
+            ({"request_timeout": 0}, ["request_timeout", "0", "from 1"]),
+            ({"api_url": "console.example.com/api"}, ["api_url", "https://"]),
+        ),
+        *of_modules(("vm_info",), ({"name": ""}, ["name", "empty"]), ({"name": "n" * 256}, ["name", "256 characters"])),
+        *of_modules(
+            ("vm_power",),
+            ({"parallelism": 65}, ["parallelism", "65", "64"]),
+            ({"wait_timeout": 0}, ["wait_timeout", "0"]),
+        ),
     ],
 )
 def test_senseless_option_is_one_line_before_any_call(
     cloud: Emulator, run: Run, module: str, options: dict[str, Any], words: list[str]
 ) -> None:
-    answer = run(module, **{**DISKS, **options})
+    answer = run(module, **{**VMS.get(module, DISKS), **options})
     assert answer.failed and answer.api_calls == {} and cloud.calls() == []
     assert all(word in answer.msg for word in words), answer.msg
     assert "\n" not in answer.msg and "Traceback" not in answer.printed
@@ -112,19 +128,36 @@ def test_null_in_a_list_is_refused_before_any_call(cloud: Emulator, run: Run, mo
     assert option in answer.msg and "\n" not in answer.msg
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"state": None}, ["state"]), ({"state": "off"}, ["state", "off", "powered_off"]), ({"vm_ids": None}, ["vm_ids"])],
+)
+def test_vm_power_needs_vms_and_a_state_before_any_call(cloud: Emulator, run: Run, options: dict[str, Any], words: list[str]) -> None:
+    answer = run("vm_power", **{**VMS["vm_power"], **options})
+    assert answer.failed and cloud.calls() == []
+    assert all(word in answer.msg for word in words) and "\n" not in answer.msg
+
+
+@pytest.mark.parametrize("module", VMS)
+def test_null_among_vms_is_refused_before_any_call(cloud: Emulator, run: Run, module: str) -> None:
+    answer = run(module, **{**VMS[module], "vm_ids": ["vm-1", None]})
+    assert answer.failed and cloud.calls() == []
+    assert "vm_ids" in answer.msg and "\n" not in answer.msg
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_senseless_option_is_found_in_check_mode_too(cloud: Emulator, run: Run, module: str) -> None:
     assert run(module, **{**DISKS, "disk_ids": ["disk-1", "disk-1"]}, _check=True).failed
     assert cloud.calls() == []
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [*MODULES, *VMS])
 @pytest.mark.parametrize("option", ["api_url", "public_key", "private_key", "region"])
 @pytest.mark.parametrize("value", [None, ""])
 def test_missing_connection_option_is_named_with_its_variable_and_the_delegation_hint(
     cloud: Emulator, run: Run, module: str, option: str, value: str | None
 ) -> None:
-    answer = run(module, **{**DISKS, option: value})
+    answer = run(module, **{**VMS.get(module, DISKS), option: value})
     assert answer.failed and cloud.calls() == []
     assert f"{option} (or UCLOUDSTACK_{option.upper()} in the environment)" in answer.msg and "delegate_to: localhost" in answer.msg
 

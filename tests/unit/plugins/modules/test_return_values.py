@@ -21,6 +21,7 @@ NULLABLE = {
     "results.disk_id",
     "results.snapshot_id",
     "results.ret_code",
+    "results.previous_state",
     "snapshot_id",
 }
 
@@ -53,7 +54,8 @@ def absent(cloud: Emulator, disk: str) -> None:
 
 def refused(cloud: Emulator, disk: str) -> None:
     present(cloud, disk)
-    cloud.add_faults({"action": ["CreateSnapshot", "RollbackSnapshot", "DeleteSnapshot"], "kind": "refuse", "ret_code": 150})
+    refused = ["CreateSnapshot", "RollbackSnapshot", "DeleteSnapshot", "StopVMInstance"]
+    cloud.add_faults({"action": refused, "kind": "refuse", "ret_code": 150})
 
 
 def revoked(cloud: Emulator, disk: str) -> None:
@@ -72,6 +74,12 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("snapshot_rollback", {"disk_ids": None, "snapshot_ids": ["snapshot-missing"]}),
     ("snapshot_info", {}),
     ("snapshot_info", {"disk_ids": None}),
+    ("vm_power", {"state": "stopped"}),
+    ("vm_power", {"state": "stopped", "wait": False}),
+    ("vm_power", {"state": "started"}),
+    ("vm_power", {"state": "powered_off", "vm_ids": ["vm-missing"]}),
+    ("vm_info", {}),
+    ("vm_info", {"vm_ids": None}),
 ]
 
 
@@ -81,7 +89,8 @@ def test_returned_is_what_is_documented(
     cloud: Emulator, run: Run, disk: str, scene: Run, module: str, options: dict[str, Any], check_mode: bool
 ) -> None:
     scene(cloud, disk)
-    answer = run(module, **{"disk_ids": [disk], **options}, _check=check_mode)
+    asked = {"vm_ids": [cloud.state.add_vm("web", boot_gb=1)]} if module.startswith("vm_") else {"disk_ids": [disk]}
+    answer = run(module, **{**asked, **options}, _check=check_mode)
     documented = yaml.safe_load(documentation(module).RETURN)
     if answer.failed:
         documented = {key: value for key, value in documented.items() if value["returned"] != "success"}
@@ -99,7 +108,7 @@ def test_options_that_are_not_valid_return_the_calls_alone(run: Run) -> None:
     assert set(printed) - OF_ANSIBLE == {"api_calls"} and printed["api_calls"] == {}
 
 
-@pytest.mark.parametrize("module", ["snapshot", "snapshot_rollback"])
+@pytest.mark.parametrize("module", ["snapshot", "snapshot_rollback", "vm_power"])
 def test_every_outcome_is_documented_and_every_documented_one_exists(module: str) -> None:
     outcomes = set(documentation(module).OUTCOMES)
     documented = yaml.safe_load(documentation(module).RETURN)
@@ -108,7 +117,7 @@ def test_every_outcome_is_documented_and_every_documented_one_exists(module: str
     assert [outcome for outcome in outcomes if f"V({outcome})" not in described] == []
 
 
-@pytest.mark.parametrize("module", ["snapshot", "snapshot_rollback", "snapshot_info"])
+@pytest.mark.parametrize("module", ["snapshot", "snapshot_rollback", "snapshot_info", "vm_power", "vm_info"])
 def test_options_are_those_that_are_documented(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     utils = importlib.import_module("ansible_collections.ucloudstack.cloud.plugins.module_utils._module")
     taken: dict[str, Any] = {}

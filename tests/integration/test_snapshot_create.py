@@ -1,0 +1,186 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role snapshot_create, on hosts that are VMs of the emulated cloud."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stage
+import yaml
+
+from .conftest import Play
+
+Create = Callable[..., subprocess.CompletedProcess[str]]
+ROLE = "ucloudstack.cloud.snapshot_create"
+
+
+class Fleet:
+    """Hosts of a play, each a VM with a boot and a data disk."""
+
+    def __init__(self, cloud: stage.Cloud, folder: Path, count: int) -> None:
+        self.cloud = cloud
+        self.vms = {f"web{number}": cloud.vm(f"web{number}") for number in range(1, count + 1)}
+        self.variables: dict[str, dict[str, Any]] = {host: {"ucloudstack_vm_id": vm["vm_id"]} for host, vm in self.vms.items()}
+        self.inventory = folder / "inventory.yml"
+
+    def disks(self, *hosts: str) -> list[str]:
+        return [disk_id for host in hosts or self.vms for disk_id in self.vms[host]["disk_ids"]]
+
+    def write(self) -> str:
+        self.inventory.write_text(yaml.safe_dump({"all": {"hosts": self.variables}}))
+        return str(self.inventory)
+
+    def snapshots(self, name: str) -> list[str]:
+        """The disks of the fleet that have a snapshot of this name, sorted, one entry for each snapshot."""
+        found = self.cloud.control("state")["snapshots"]
+        return sorted(each["disk_id"] for each in found if each["name"] == name and each["disk_id"] in self.disks())
+
+
+@pytest.fixture
+def fleet(cloud: stage.Cloud, tmp_path: Path) -> Fleet:
+    fleet = Fleet(cloud, tmp_path, 3)
+    cloud.control("calls", "DELETE")
+    return fleet
+
+
+@pytest.fixture
+def create(fleet: Fleet, play: Play, tmp_path: Path) -> Create:
+    """``create(snapshot_create_run_id=…)`` runs the role on the fleet, and then a task on each host that is protected."""
+
+    def run(*arguments: str, keywords: dict[str, Any] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
+        tasks = [
+            {"ansible.builtin.include_role": {"name": ROLE}},
+            {"ansible.builtin.debug": {"msg": "PATCHED {{ inventory_hostname }} {{ snapshot_create_result | to_json }}"}},
+        ]
+        given = {"ucloudstack_manifest_dir": str(tmp_path / "manifests"), **variables}
+        return play(tasks, "-i", fleet.write(), *arguments, keywords={"hosts": "all", "become": False, **(keywords or {})}, **given)
+
+    return run
+
+
+def patched(played: subprocess.CompletedProcess[str]) -> list[str]:
+    return sorted({line.split("PATCHED ")[1].split()[0] for line in played.stdout.splitlines() if "PATCHED " in line})
+
+
+def test_all_disks_of_all_hosts_in_one_task(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
+    played = create(snapshot_create_run_id="patch-1")
+    assert played.returncode == 0, played.stdout
+    assert patched(played) == ["web1", "web2", "web3"]
+    assert fleet.snapshots("ansible-patch-1") == sorted(fleet.disks())
+    remarks = {each["disk_id"]: each["remark"] for each in cloud.control("state")["snapshots"] if each["name"] == "ansible-patch-1"}
+    for vm in fleet.vms.values():
+        assert {remarks[disk_id] for disk_id in vm["disk_ids"]} == {f"ucloudstack.cloud run=patch-1 vm={vm['vm_id']} disks=2"}
+    assert cloud.calls("CreateSnapshot") == 6
+    assert cloud.calls("DescribeVMInstance") == 1
+    manifest = tmp_path / "manifests" / "patch-1.json"
+    assert oct(manifest.stat().st_mode)[-3:] == "600"
+    hosts = json.loads(manifest.read_text())["hosts"]
+    assert {host: entry["state"] for host, entry in hosts.items()} == dict.fromkeys(fleet.vms, "snapshotted")
+    assert sorted(each["disk_id"] for entry in hosts.values() for each in entry["snapshots"]) == sorted(fleet.disks())
+
+    again = create(snapshot_create_run_id="patch-1")
+    assert again.returncode == 0, again.stdout
+    assert cloud.calls("CreateSnapshot") == 6
+
+
+def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
+    refused = fleet.disks("web2")[1]
+    cloud.control("faults", "POST", [{"action": "CreateSnapshot", "kind": "refuse", "ret_code": 161, "params": {"DiskID": refused}}])
+    played = create(snapshot_create_run_id="patch-2")
+    assert played.returncode == 2
+    assert patched(played) == ["web1", "web3"]
+    assert fleet.snapshots("ansible-patch-2") == sorted(fleet.disks("web1", "web3"))
+    assert "web2 is not protected: CreateSnapshot: a quota is exceeded" in played.stdout
+    hosts = json.loads((tmp_path / "manifests" / "patch-2.json").read_text())["hosts"]
+    assert {host: entry["state"] for host, entry in hosts.items()} == {"web1": "snapshotted", "web2": "failed", "web3": "snapshotted"}
+
+
+def test_run_id_is_the_same_for_all_hosts_and_batches(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    played = create(keywords={"serial": 1})
+    assert played.returncode == 0, played.stdout
+    names = {each["name"] for each in cloud.control("state")["snapshots"] if each["disk_id"] in fleet.disks()}
+    assert len(names) == 1
+
+
+def test_stale_snapshot_is_no_protection(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    assert create(snapshot_create_run_id="old").returncode == 0
+    played = create(snapshot_create_run_id="old", snapshot_create_max_age="0s")
+    assert played.returncode == 2 and patched(played) == []
+    assert "web1: ansible-old is there from" in played.stdout and "choose another run id" in played.stdout
+
+
+def test_full_disk_is_named_before_anything_is_written(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    assert create(snapshot_create_run_id="first").returncode == 0
+    cloud.control("calls", "DELETE")
+    played = create(snapshot_create_run_id="second", snapshot_create_limit=1)
+    assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
+    disk = fleet.disks("web3")[0]
+    assert f"web3: {disk} has 1 snapshots and may have 1; 1 of them are of this tool and could go." in played.stdout
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_strategies_without_a_barrier_are_refused_in_words(strategy: str, fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    played = create(keywords={"strategy": strategy}, snapshot_create_run_id="free")
+    assert played.returncode == 2 and patched(played) == []
+    assert "strategy: linear" in played.stdout
+    assert cloud.calls("CreateSnapshot") == 0
+
+
+def test_host_without_vm_and_disks_is_named(fleet: Fleet, create: Create) -> None:
+    fleet.variables["web2"] = {}
+    played = create(snapshot_create_run_id="named")
+    assert "web2: set ucloudstack_vm_id" in played.stdout
+    assert patched(played) == ["web1", "web3"]
+
+
+def test_two_hosts_that_claim_one_disk_are_refused(fleet: Fleet, create: Create) -> None:
+    fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web1")[:1]}
+    played = create(snapshot_create_run_id="claimed")
+    assert patched(played) == ["web3"]
+    assert f"another host of the play claims {fleet.disks('web1')[0]}, too" in played.stdout
+
+
+def test_disks_of_another_vm_are_refused(fleet: Fleet, create: Create) -> None:
+    fleet.variables["web2"] = {"ucloudstack_vm_id": fleet.vms["web2"]["vm_id"], "ucloudstack_disk_ids": fleet.disks("web1")[:1]}
+    played = create(snapshot_create_run_id="strangers")
+    assert patched(played) == ["web1", "web3"]
+    assert f"web2: ucloudstack_disk_ids names {fleet.disks('web1')[0]}, not attached to" in played.stdout
+
+
+def test_wrong_variable_is_refused_by_name(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    played = create(snapshot_create_limit="many")
+    assert played.returncode == 2 and "snapshot_create_limit" in played.stdout
+    assert cloud.control("calls") == []
+
+
+def test_check_mode_writes_nothing_anywhere(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
+    played = create("--check", snapshot_create_run_id="check")
+    assert played.returncode == 0, played.stdout
+    assert patched(played) == ["web1", "web2", "web3"]
+    assert cloud.calls("CreateSnapshot") == 0 and not (tmp_path / "manifests").exists()
+
+
+def test_users_tasks_run_before_and_always_after(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    line = {"regexp": "^$", "line": "", "path": str(log), "create": True}
+    for name in ("before", "after"):
+        task = {"ansible.builtin.lineinfile": {**line, "line": f"{name} {{{{ inventory_hostname }}}}"}, "throttle": 1}
+        extra = [{"ansible.builtin.fail": {"msg": "no"}, "when": "inventory_hostname == 'web2'"}] if name == "before" else []
+        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump([task, *extra]))
+    played = create(snapshot_create_run_id="tasks", snapshot_create_before_tasks="before.yml", snapshot_create_after_tasks="after.yml")
+    assert played.returncode == 2 and patched(played) == ["web1", "web3"]
+    assert sorted(log.read_text().split("\n")[:-1]) == sorted(f"{name} {host}" for name in ("after", "before") for host in fleet.vms)
+    assert fleet.snapshots("ansible-tasks") == sorted(fleet.disks("web1", "web3"))
+
+
+def test_missing_task_file_is_named_before_anything_is_written(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    played = create(snapshot_create_run_id="missing", snapshot_create_before_tasks="nowhere.yml")
+    assert played.returncode == 2 and "nowhere.yml does not exist" in played.stdout
+    assert cloud.calls("CreateSnapshot") == 0
