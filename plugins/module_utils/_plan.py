@@ -151,11 +151,9 @@ def absent(seen: Seen, progress: Progress, now: float, *, snapshot: Snapshot, wa
         if sent:
             return replace(step, do="wait" if wait else "done", msg="being deleted")
         step = replace(step, changed=False, before=step.after)
-        return (
-            replace(step, do="wait", outcome="absent", msg="already being deleted, waited for")
-            if wait
-            else _done(step, "pending", "already being deleted, not waited for")
-        )
+        if wait:
+            return replace(step, do="wait", outcome="absent", msg="already being deleted, waited for")
+        return _done(step, "pending", "already being deleted, not waited for")
     if current.status not in (NORMAL, FAILURE):
         if wait:
             return replace(step, do="wait", msg=f"{current.status}: cannot be deleted yet, waited for")
@@ -287,48 +285,21 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     """The disk of ``target`` is put back to it, and marked. Outcomes: rolled_back, joined, pending, failed."""
     sent = [each for each in progress.sent if each.do == "rollback"]
     started = [each for each in sent if each.fate in ("accepted", "unknown")]
-    lost = [each for each in started if each.fate == "unknown"]
     repeat = "run the same task again: it joins the rollback while it runs, and once it is over rolls back again"
     repeat += f" and makes the marker {marker_name!r}; leave the VM off until then" if marker_name else ", so look before you do"
     step = Step("rollback", "rolled_back", target.disk_id, target.snapshot_id, changed=True, repeat=repeat)
     if sent and sent[-1].fate == "failed":
         return _done(step, "failed", sent[-1].msg, failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
-    if started:
-        done = "rolled back; an answer of the API was lost" if lost else "rolled back"
-    else:
+    if not any(each.do == "create" for each in progress.sent):  # once its marker is being made, the disk is back
+        unfinished = _unfinished_rollback(step, seen.snapshots.get(target.snapshot_id), started, progress, now, wait)
+        if unfinished is not None:
+            return unfinished
+    if not started:
         done = "a rollback to this snapshot that was already running was waited for"
-    current = seen.snapshots.get(target.snapshot_id)
-    marked = any(each.do == "create" for each in progress.sent)
-    if not marked:
-        since = started[-1].at if started else float("-inf")
-        at_work = any(status == ROLLING_BACK for _at, status in progress.listed(target.snapshot_id, since))
-        if current is not None and current.status == ROLLING_BACK:
-            step = step if started else replace(step, outcome="joined")
-            return replace(step, do="wait", msg="rolling back") if wait else _done(step, step.outcome, "rolling back, not waited for")
-        if current is not None and current.status not in USELESS and current.status != NORMAL:
-            return replace(step, do="wait", msg=f"{current.status}, waited for")
-        if current is None or current.status != NORMAL:
-            last_listed = max((at for at, _status in progress.listed(target.snapshot_id)), default=now)
-            if current is None and now - last_listed < UNLISTED_SECONDS:
-                return replace(step, do="wait", msg="the snapshot is not listed at the moment")
-            state = current.status if current else "not listed any more"
-            msg = f"the rollback is not over, and the snapshot is {state}: whether the disk came back is unknown"
-            return _done(step, "failed", msg, failed=True, changed=bool(started))
-        if not at_work:
-            if not started:
-                return step
-            if not wait and not lost:
-                return _done(step, "rolled_back", "the API accepted the rollback, not waited for")
-            if now - since < STILL_SECONDS:
-                return replace(step, do="wait", msg="accepted, not yet seen at work")
-            if lost and started[-1].fate == "unknown":
-                if len(lost) > 1:
-                    msg = f"it is unknown whether the disk was rolled back: twice no answer. {lost[-1].msg}"
-                    return _done(step, "failed", msg, failed=True, ret_code=lost[-1].ret_code)
-                warning = (
-                    f"{target.disk_id}: no answer to RollbackSnapshot, none seen at work for {STILL_SECONDS:g} s, so it was sent once more."
-                )
-                return replace(step, warnings=(warning,))
+    elif any(each.fate == "unknown" for each in started):
+        done = "rolled back; an answer of the API was lost"
+    else:
+        done = "rolled back"
     outcome = "rolled_back" if started else "joined"
     if not marker_name:
         return _done(step, outcome, done)
@@ -341,6 +312,41 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
         msg = f"{unmarked}. {mark.msg}"
         return replace(_done(step, outcome, msg, failed=True), ret_code=mark.ret_code)
     return replace(_done(step, outcome, f"{done}, marker {mark.snapshot_id}"), warnings=mark.warnings)
+
+
+def _unfinished_rollback(
+    step: Step, current: Snapshot | None, started: Sequence[Sent], progress: Progress, now: float, wait: bool
+) -> Step | None:
+    """What is still to be done before the disk is back; None when it is. ``current``: the snapshot, as this look shows it."""
+    lost = [each for each in started if each.fate == "unknown"]
+    since = started[-1].at if started else float("-inf")
+    if current is None or current.status in USELESS:
+        last_listed = max((at for at, _status in progress.listed(step.snapshot_id)), default=now)
+        if current is None and now - last_listed < UNLISTED_SECONDS:
+            return replace(step, do="wait", msg="the snapshot is not listed at the moment")
+        state = current.status if current else "not listed any more"
+        msg = f"the rollback is not over, and the snapshot is {state}: whether the disk came back is unknown"
+        return _done(step, "failed", msg, failed=True, changed=bool(started))
+    if current.status == ROLLING_BACK:
+        step = step if started else replace(step, outcome="joined")
+        return replace(step, do="wait", msg="rolling back") if wait else _done(step, step.outcome, "rolling back, not waited for")
+    if current.status != NORMAL:
+        return replace(step, do="wait", msg=f"{current.status}, waited for")
+    if any(status == ROLLING_BACK for _at, status in progress.listed(step.snapshot_id, since)):
+        return None
+    if not started:
+        return step
+    if not wait and not lost:
+        return _done(step, "rolled_back", "the API accepted the rollback, not waited for")
+    if now - since < STILL_SECONDS:
+        return replace(step, do="wait", msg="accepted, not yet seen at work")
+    if started[-1].fate == "accepted":
+        return None
+    if len(lost) > 1:
+        msg = f"it is unknown whether the disk was rolled back: twice no answer. {lost[-1].msg}"
+        return _done(step, "failed", msg, failed=True, ret_code=lost[-1].ret_code)
+    warning = f"{step.disk_id}: no answer to RollbackSnapshot, none seen at work for {STILL_SECONDS:g} s, so it was sent once more."
+    return replace(step, warnings=(warning,))
 
 
 def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str) -> Step:
