@@ -17,10 +17,11 @@ import stage
 
 def main(scratch: str | None) -> int:
     """Run the demo with all its files below ``scratch``, the system's folder for such when None; returns the exit status."""
-    with tempfile.TemporaryDirectory(prefix="demo-", dir=scratch) as folder:
-        collections = stage.link_collection(Path(folder) / "collections")
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=scratch) as name:
+        folder = Path(name).resolve()
+        collections = stage.link_collection(folder / "collections")
         sys.path.insert(0, str(collections))
-        with stage.emulator(Path(folder) / "cloud") as cloud:
+        with stage.emulator(folder / "cloud") as cloud:
             disks = [cloud.disk("boot"), cloud.disk("data")]
             before = [stage.checksum(disk["image"]) for disk in disks]
             environment = {**cloud.environment, "ANSIBLE_FORCE_COLOR": str(sys.stdout.isatty())}
