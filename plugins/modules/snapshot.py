@@ -305,8 +305,10 @@ def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], na
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
-    name, remark, remarks = _module.text(params, "name") or "", _module.remark(params["remark"]), params["remarks"] or {}
-    remarks = {disk_id: _module.remark(remarks.get(disk_id, remark)) for disk_id in disk_ids}
+    name, remark, own_remarks = _module.text(params, "name") or "", _module.remark(params["remark"]), params["remarks"] or {}
+    remarks = {disk_id: _module.remark(own_remarks.get(disk_id, remark)) for disk_id in disk_ids}
+    if set(own_remarks) - set(disk_ids):
+        raise _module.InputError(f"remarks names {', '.join(sorted(set(own_remarks) - set(disk_ids)))}, not among disk_ids.")
     if params["state"] == "present" and snapshot_ids:
         raise _module.InputError("snapshot_ids can only be used with state=absent: a new snapshot gets its id from the API.")
     if bool(snapshot_ids) == bool(disk_ids or name):

@@ -380,3 +380,20 @@ def test_absent_that_times_out_is_pending_and_a_repeat_carries_on(cloud: Emulato
     assert (first.failed, first.outcomes, first.snapshot_id) == (True, ["pending"], snapshot)
     assert disk in first.msg and "Deleting" in first.msg
     assert (second.failed, second.outcomes, writes()) == (False, ["absent"], ["DeleteSnapshot"])
+
+
+# ---- remarks of single disks
+
+
+def test_a_disk_may_have_a_remark_of_its_own(cloud: Emulator, run: Run, disks: list[str]) -> None:
+    run("snapshot", name="x", disk_ids=disks[:2], remark="for all", remarks={disks[1]: "盘 2"})
+    remarks = {call["params"]["DiskID"]: call["params"]["Remark"] for call in cloud.calls("CreateSnapshot")}
+    assert remarks == {disks[0]: "for all", disks[1]: "盘 2"}
+
+
+@pytest.mark.parametrize(
+    ("remarks", "said"), [({"disk-other": "y"}, "names disk-other, not among"), ({"disk-1": "盘" * 101}, "101 characters")]
+)
+def test_remarks_that_fit_no_disk_or_are_too_long(cloud: Emulator, run: Run, remarks: dict[str, str], said: str) -> None:
+    answer = run("snapshot", name="x", disk_ids=["disk-1"], remarks=remarks)
+    assert answer.failed and said in answer.msg and cloud.calls() == []
