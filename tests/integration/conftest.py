@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,38 @@ def play(cloud: stage.Cloud, tmp_path: Path) -> Play:
         return stage.playbook(book, COLLECTIONS, {**cloud.environment, **(environment or {})}, variables, *arguments)
 
     return run
+
+
+class Fleet:
+    """Hosts of a play, each a VM with a boot and a data disk."""
+
+    def __init__(self, cloud: stage.Cloud, folder: Path, count: int) -> None:
+        self.cloud = cloud
+        self.vms = {f"web{number}": cloud.vm(f"web{number}") for number in range(1, count + 1)}
+        self.variables: dict[str, dict[str, Any]] = {host: {"ucloudstack_vm_id": vm["vm_id"]} for host, vm in self.vms.items()}
+        self.inventory = folder / "inventory.yml"
+
+    def disks(self, *hosts: str) -> list[str]:
+        return [disk_id for host in hosts or self.vms for disk_id in self.vms[host]["disk_ids"]]
+
+    def write(self) -> str:
+        self.inventory.write_text(yaml.safe_dump({"all": {"hosts": self.variables}}))
+        return str(self.inventory)
+
+    def snapshots(self, name: str) -> list[str]:
+        """The disks of the fleet that have a snapshot of this name, sorted, one entry for each snapshot."""
+        found = self.cloud.control("state")["snapshots"]
+        return sorted(each["disk_id"] for each in found if each["name"] == name and each["disk_id"] in self.disks())
+
+    def snapshot(self, name: str, remark: str, *hosts: str) -> None:
+        """Make snapshots of the hosts' disks, past every role, and wait until they are usable."""
+        made = [self.cloud.call("CreateSnapshot", DiskID=disk, Name=name, Remark=remark)["SnapshotID"] for disk in self.disks(*hosts)]
+        while any(each["SnapshotStatus"] != "Normal" for each in self.cloud.call("DescribeSnapshot", SnapshotIDs=made)["Infos"]):
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def fleet(cloud: stage.Cloud, tmp_path: Path) -> Fleet:
+    fleet = Fleet(cloud, tmp_path, 3)
+    cloud.control("calls", "DELETE")
+    return fleet
