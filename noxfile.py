@@ -25,6 +25,9 @@ OLDEST_MODULE_PYTHON = "3.9"
 # The next release of a formatter or type checker has new opinions; it should not fail a commit that passed yesterday.
 LINTERS = ("ansible-lint==26.*", "antsibull-changelog==0.36.*", "antsibull-docs==2.*", "mypy==2.4.*", "ruff==0.17.*", "yamllint==1.*")
 
+# Playbooks wait for the emulator most of the time; each process has an emulator of its own.
+SIDE_BY_SIDE = ("--numprocesses=3",)
+
 nox.needs_version = ">=2024.3.2"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
@@ -69,7 +72,7 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Playbooks against the emulated cloud."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
-    session.run("pytest", "tests/integration", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "tests/integration", *session.posargs)
 
 
 @nox.session
@@ -78,7 +81,7 @@ def floor(session: nox.Session) -> None:
     python = oldest_module_python(session)
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
     tests = ("tests/integration/test_targets.py", "tests/integration/test_playbooks.py")
-    session.run("pytest", *tests, *session.posargs, env={"UCLOUDSTACK_TEST_MODULE_PYTHON": python})
+    session.run("pytest", *SIDE_BY_SIDE, *tests, *session.posargs, env={"UCLOUDSTACK_TEST_MODULE_PYTHON": python})
 
 
 @nox.session

@@ -61,7 +61,8 @@ def test_rollback_killed_and_run_again_ends_restored(action: str, cloud: stage.C
     assert stage.checksum(disk["image"]) == reference
     names = [snapshot["name"] for snapshot in cloud.control("state")["snapshots"] if snapshot["disk_id"] == disk["disk_id"]]
     assert sorted(names) == ["backup", "good", "marker"]
-    assert [call["ret_code"] for call in cloud.control("calls") if call["action"] == "RollbackSnapshot"] == [0]
+    # Once, unless it took longer to start again than the rollback took: nothing tells then that it was done.
+    assert {call["ret_code"] for call in cloud.control("calls") if call["action"] == "RollbackSnapshot"} == {0}
 
 
 def test_snapshot_killed_and_run_again_is_there_once(cloud: stage.Cloud, play: Play, tmp_path: Path) -> None:

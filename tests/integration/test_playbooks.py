@@ -127,9 +127,9 @@ def test_names_survive_the_trip_through_playbook_and_api(name: str, cloud: stage
 
 def test_time_out_hands_the_work_back(cloud: stage.Cloud, play: Play) -> None:
     disk = cloud.disk("slow")["disk_id"]
-    cloud.control("faults", "POST", [{"action": "CreateSnapshot", "kind": "odd_status", "status": "Pondering", "seconds": 3, "count": 1}])
+    cloud.control("faults", "POST", [{"action": "CreateSnapshot", "kind": "odd_status", "status": "Pondering", "seconds": 8, "count": 1}])
     tasks = [{SNAPSHOT: {"name": "slow", "disk_ids": [disk], "wait_timeout": "{{ timeout }}"}}]
-    first = play(tasks, "-v", timeout=1)
+    first = play(tasks, "-v", timeout=3)
     assert first.returncode == 2
     message = messages(first.stdout)[-1]
     assert disk in message and "Pondering" in message and "run the same task again" in message
