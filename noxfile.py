@@ -41,7 +41,7 @@ nox.options.envdir = f".nox/python{PYTHON}-ansible{CORE or '-newest'}"
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, documentation, changelog."""
-    session.install(*LINTERS, ANSIBLE_CORE, "nox", "types-PyYAML", "types-requests", "-r", "tests/requirements.txt")
+    session.install(*LINTERS, ANSIBLE_CORE, "nox", "types-PyYAML", "types-psutil", "types-requests", "-r", "tests/requirements.txt")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("yamllint", "--strict", ".")

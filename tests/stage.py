@@ -125,9 +125,19 @@ def playbook(
 
 
 def start_playbook(book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any]) -> subprocess.Popen[str]:
-    """As :func:`playbook`, but left running, leader of a process group of its own that can be killed as a whole."""
+    """As :func:`playbook`, but left running."""
     command, rest = _invocation(book, collections, environment, variables, ())
-    return subprocess.Popen(command, **rest, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, **rest, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to a process and all that it started: ansible-playbook's workers have sessions of their own, and modules outlive them."""
+    import psutil
+
+    for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
 
 
 def _invocation(

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +27,7 @@ def kill_after(cloud: stage.Cloud, book: Path, action: str) -> None:
         assert process.poll() is None, f"the play ended before it called {action}"
         assert time.monotonic() < give_up, f"the play never called {action}"
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    stage.kill(process)
 
 
 @pytest.fixture
