@@ -115,7 +115,7 @@ def sent_once(
     deadline: Deadline,
     do: str,
     write: Callable[[], str | None],
-    fate: Callable[[UCloudStackError], str] | None = None,
+    fate: Callable[[UCloudStackError], str],
 ) -> Sent:
     """Make one write, once, and say what is known of it afterwards. ``write`` returns the id of what it made, if that has one."""
     made, ret_code, msg = None, None, ""
@@ -125,7 +125,7 @@ def sent_once(
         made = write()
         known = "accepted"
     except UCloudStackError as error:
-        known, msg, ret_code = (fate or fate_of)(error), str(error), error.ret_code
+        known, msg, ret_code = fate(error), str(error), error.ret_code
     return Sent(do, known, client.clock.now(), made, msg, ret_code)
 
 

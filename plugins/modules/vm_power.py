@@ -161,7 +161,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
             warnings.extend(unit.step.warnings)
 
     def send(unit: Unit) -> Sent:
-        return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline))
+        return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline), _apply.fate_of)
 
     def give_up(units: Sequence[Unit], why: str) -> None:
         for unit in units:
