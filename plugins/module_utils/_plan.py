@@ -217,7 +217,7 @@ def rollback_plan(
             return failed(f"{option} {copy!r} is the name of the snapshot to go back to: choose another one")
     if marker_name:
         marks = [each for each in seen.named(disk_id, marker_name) if each.snapshot_id != target.snapshot_id]
-        proofs = [each for each in marks if each.remark == marker_remark(target) and by_age(each)[0] >= by_age(target)[0]]
+        proofs = [each for each in marks if each.remark == marker_remark(target.snapshot_id) and by_age(each)[0] >= by_age(target)[0]]
         if proofs:
             return _done(
                 step, "already_done", f"rolled back before; marker {proofs[-1]}, {age(proofs[-1], wall)}", changed=False, before=step.after
@@ -271,9 +271,9 @@ def _with_copies(step: Step, marker_name: str | None, backup_name: str | None) -
     return step
 
 
-def marker_remark(target: Snapshot) -> str:
+def marker_remark(snapshot_id: str) -> str:
     """What the remark of a marker says: the proof that the disk was put back to this very snapshot."""
-    return f"ucloudstack.cloud marker target={target.snapshot_id}"[:REMARK_LENGTH]
+    return f"ucloudstack.cloud marker target={snapshot_id}"[:REMARK_LENGTH]
 
 
 def backup_remark(target: Snapshot, marker_name: str) -> str:
@@ -303,7 +303,7 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     outcome = "rolled_back" if started else "joined"
     if not marker_name:
         return _done(step, outcome, done)
-    mark = present(seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target), wait=True, wall=wall)
+    mark = present(seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target.snapshot_id), wait=True, wall=wall)
     unmarked = f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
     if mark.do != "done":
         certain = any(each.do == "create" and each.fate == "accepted" for each in progress.sent)

@@ -248,13 +248,14 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
     todo = [unit for unit in units if unit.step.do != "done"]
     backups: list[Unit] = []
     if any(unit.step.failed for unit in units):
-        leave(todo, "another disk of this task cannot be rolled back")
+        leave(todo, "another disk cannot be rolled back")
     elif not check_mode:
         if wanted.backup_name:
             backups = back_up(task, todo, seen, wanted, wall)
-        unsafe = [f"{backup.disk_id}: {backup.step.msg}" for backup in backups if backup.step.failed]
+        unsafe = {backup.disk_id: backup.step.msg for backup in backups if backup.step.failed}
         if unsafe:
-            leave(todo, f"the backup failed ({'; '.join(unsafe)})")
+            for unit in todo:
+                leave([unit], f"its backup failed: {unsafe[unit.disk_id]}" if unit.disk_id in unsafe else "another disk's backup failed")
         else:
             task.plan(todo, seen)
             task.carry_out(todo)

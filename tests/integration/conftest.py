@@ -51,16 +51,32 @@ def play(cloud: stage.Cloud, tmp_path: Path) -> Play:
 
 
 class Fleet:
-    """Hosts of a play, each a VM with a boot and a data disk."""
+    """Hosts of a play, each the guest of a VM with a boot and a data disk."""
 
     def __init__(self, cloud: stage.Cloud, folder: Path, count: int) -> None:
         self.cloud = cloud
-        self.vms = {f"web{number}": cloud.vm(f"web{number}") for number in range(1, count + 1)}
-        self.variables: dict[str, dict[str, Any]] = {host: {"ucloudstack_vm_id": vm["vm_id"]} for host, vm in self.vms.items()}
+        self.variables: dict[str, dict[str, Any]] = {f"web{number}": cloud.guest(f"web{number}") for number in range(1, count + 1)}
+        self.images = {host: [Path(image) for image in variables["guest_images"]] for host, variables in self.variables.items()}
+        self.vms = {host: variables["ucloudstack_vm_id"] for host, variables in self.variables.items()}
         self.inventory = folder / "inventory.yml"
 
     def disks(self, *hosts: str) -> list[str]:
-        return [disk_id for host in hosts or self.vms for disk_id in self.vms[host]["disk_ids"]]
+        return [image.stem for host in hosts or self.images for image in self.images[host]]
+
+    def checksums(self, *hosts: str) -> dict[str, list[str]]:
+        """The checksums of the disks of these hosts, or of all."""
+        return {host: [stage.checksum(image) for image in self.images[host]] for host in hosts or self.images}
+
+    def damage(self, host: str, text: bytes = b"damaged") -> None:
+        """Write to all disks of a host; with ``BROKEN`` its guest does not answer any more."""
+        for image in self.images[host]:
+            with image.open("r+b") as disk:
+                disk.write(text)
+
+    def states(self) -> dict[str, str]:
+        """The power state of each host's VM."""
+        found = {each["id"]: each["status"] for each in self.cloud.control("state")["vms"]}
+        return {host: found[vm_id] for host, vm_id in self.vms.items()}
 
     def write(self) -> str:
         self.inventory.write_text(yaml.safe_dump({"all": {"hosts": self.variables}}))

@@ -46,8 +46,8 @@ def test_all_disks_of_all_hosts_in_one_task(fleet: Fleet, create: Create, cloud:
     assert patched(played) == ["web1", "web2", "web3"]
     assert fleet.snapshots("ansible-patch-1") == sorted(fleet.disks())
     remarks = {each["disk_id"]: each["remark"] for each in cloud.control("state")["snapshots"] if each["name"] == "ansible-patch-1"}
-    for vm in fleet.vms.values():
-        assert {remarks[disk_id] for disk_id in vm["disk_ids"]} == {f"ucloudstack.cloud run=patch-1 vm={vm['vm_id']} disks=2"}
+    for host, vm_id in fleet.vms.items():
+        assert {remarks[disk_id] for disk_id in fleet.disks(host)} == {f"ucloudstack.cloud run=patch-1 vm={vm_id} disks=2"}
     assert cloud.calls("CreateSnapshot") == 6
     assert cloud.calls("DescribeVMInstance") == 1
     manifest = tmp_path / "manifests" / "patch-1.json"
@@ -93,7 +93,7 @@ def test_full_disk_is_named_before_anything_is_written(fleet: Fleet, create: Cre
     played = create(snapshot_create_run_id="second", snapshot_create_limit=1)
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
     disk = fleet.disks("web3")[0]
-    assert f"web3: {disk} has 1 snapshots and may have 1; 1 of them are of this tool and could go." in played.stdout
+    assert f"web3: {disk} has 1 snapshots and may have 1, 1 more is needed; 1 of them are of this tool and could go." in played.stdout
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
@@ -119,7 +119,7 @@ def test_two_hosts_that_claim_one_disk_are_refused(fleet: Fleet, create: Create)
 
 
 def test_disks_of_another_vm_are_refused(fleet: Fleet, create: Create) -> None:
-    fleet.variables["web2"] = {"ucloudstack_vm_id": fleet.vms["web2"]["vm_id"], "ucloudstack_disk_ids": fleet.disks("web1")[:1]}
+    fleet.variables["web2"] = {"ucloudstack_vm_id": fleet.vms["web2"], "ucloudstack_disk_ids": fleet.disks("web1")[:1]}
     played = create(snapshot_create_run_id="strangers")
     assert patched(played) == ["web1", "web3"]
     assert f"web2: ucloudstack_disk_ids names {fleet.disks('web1')[0]}, not attached to" in played.stdout

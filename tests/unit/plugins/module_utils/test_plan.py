@@ -467,4 +467,4 @@ def test_merged_shows_the_worst_and_names_all(outcomes: list[str], worst: str) -
 
 def test_remarks_of_copies_fit_the_api_with_the_longest_ids_seen() -> None:
     target = snap("snapshot-" + "0123456789ab" * 3)
-    assert max(len(_plan.marker_remark(target)), len(_plan.backup_remark(target, "m" * 30))) <= 100
+    assert max(len(_plan.marker_remark(target.snapshot_id)), len(_plan.backup_remark(target, "m" * 30))) <= 100

@@ -1,0 +1,254 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: rollback_plan
+short_description: How a host would be put back to a run of snapshots, and whether it can be
+version_added: 0.1.0
+author:
+  - UCloudStack collection contributors (@ucloudstack)
+description:
+  - Takes snapshot records, as RV(ucloudstack.cloud.snapshot_info#module:snapshots) has them, and finds among them the snapshots that the role
+    C(snapshot_create) made of one host in one run. It writes nothing itself.
+  - A snapshot is of the run only if its name and its remark are exactly those that the role gives, if its disk is one of the run and,
+    where the manifest has the ids of the run's snapshots, if its id is one of them.
+  - Where the manifest has no ids, every disk of the host must have its snapshot. Nothing is guessed from a pattern.
+positional: _input
+options:
+  _input:
+    description: The records of all snapshots of the disks of the run.
+    type: list
+    elements: dict
+    required: true
+  host:
+    description: The host, for what is said about it.
+    type: str
+    required: true
+  run_id:
+    description: The run to go back to.
+    type: str
+    required: true
+  prefix:
+    description: How the names of the snapshots begin.
+    type: str
+    required: true
+  run:
+    description:
+      - What the manifest says of the host, C(vm_id), C(disk_ids), C(power_state), C(state) and C(snapshots).
+      - Without a manifest, the C(vm_id) and C(disk_ids) of the host itself.
+    type: dict
+    required: true
+  own:
+    description:
+      - The C(vm_id) and C(disk_ids) that the host has now, by the inventory. Only its own disks are put back.
+      - Empty for a host whose inventory could not be asked.
+    type: dict
+    default: {}
+  vm:
+    description: The record of the VM, as RV(ucloudstack.cloud.vm_info#module:vms) has it; empty if there is none.
+    type: dict
+    default: {}
+  disk_ids:
+    description: Only these disks of the run. Empty, all of them.
+    type: list
+    elements: str
+    default: []
+  backup:
+    description: Whether the present state of the disks is to be kept before.
+    type: bool
+    default: false
+  again:
+    description: Whether a host that was put back to the run before is to be put back once more.
+    type: bool
+    default: false
+  limit:
+    description: How many snapshots a disk may have; V(0), that does not matter.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Say what would be put back
+  ansible.builtin.debug:
+    msg: "{{ plan.msg or plan.snapshot_ids }}"
+  vars:
+    plan: >-
+      {{ listed.snapshots | ucloudstack.cloud.rollback_plan(
+           host=inventory_hostname, run_id='patch-20261123', prefix='ansible-', run=manifest.hosts[inventory_hostname], vm=vms.vms[0]) }}
+"""
+
+RETURN = r"""
+_value:
+  description: The plan. If RV(_value.msg) is not empty, it says why the host cannot be put back.
+  type: dict
+  contains:
+    host:
+      description: The host.
+      type: str
+    entry:
+      description: What the manifest has to know of the host, C(vm_id), C(disk_ids) of the whole run, and C(power_state).
+      type: dict
+    vm_id:
+      description: The VM that has to be off; empty if none is known.
+      type: str
+    power_state:
+      description: The state that the VM gets back afterwards.
+      type: str
+    whole_vm:
+      description: Whether all disks of the VM are put back, so that nothing is lost if its plug is pulled.
+      type: bool
+    disk_ids:
+      description: The disks that are put back.
+      type: list
+      elements: str
+    snapshot_ids:
+      description: The snapshots that they are put back to, one for each disk.
+      type: list
+      elements: str
+    marker:
+      description: Name of the snapshots that mark the rollback as done.
+      type: str
+    backup:
+      description: Name of the snapshots that keep the present state; empty if it is not kept.
+      type: str
+    already:
+      description: When the host was put back before, as ISO 8601 in UTC, if nothing is to be done again; else empty.
+      type: str
+    msg:
+      description: Why the host cannot be put back, in one line; else empty.
+      type: str
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import marker_remark
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, ROLLING_BACK
+
+ON = {"Running", "Starting", "Restarting"}
+HIGHEST = 9  # a name has 30 characters, and the run id leaves three of them for the suffix
+
+Record = Mapping[str, Any]
+
+
+def rollback_plan(
+    snapshots: Sequence[Record],
+    *,
+    host: str,
+    run_id: str,
+    prefix: str,
+    run: Mapping[str, Any],
+    own: Mapping[str, Any] | None = None,
+    vm: Mapping[str, Any] | None = None,
+    disk_ids: Sequence[str] = (),
+    backup: bool = False,
+    again: bool = False,
+    limit: int = 0,
+) -> dict[str, Any]:
+    """The plan, as RETURN above describes it. ``run`` is an entry of the manifest, or {vm_id, disk_ids} of the host itself."""
+    own, vm, name = own or {}, vm or {}, f"{prefix}{run_id}"
+    run_disks, vm_id = list(run.get("disk_ids") or []), run.get("vm_id") or ""
+    asked = list(disk_ids) or run_disks
+    known_ids = {each["snapshot_id"] for each in run.get("snapshots") or []}
+    remark = f"ucloudstack.cloud run={run_id} vm={vm_id} disks={len(run_disks)}"
+    candidates = {
+        disk_id: [each for each in snapshots if each["disk_id"] == disk_id and each["name"] == name] for disk_id in {*run_disks, *asked}
+    }
+    targets = {
+        disk_id: [
+            each
+            for each in found
+            if each.get("remark") == remark
+            and each["status"] in (NORMAL, ROLLING_BACK)
+            and (not known_ids or each["snapshot_id"] in known_ids)
+        ]
+        for disk_id, found in candidates.items()
+    }
+
+    number, marked = last_rollback(snapshots, name, {disk_id: found[0] for disk_id, found in targets.items() if found and disk_id in asked})
+    done = bool(marked) and len(marked) == len(asked)
+    unfinished = run.get("state") == "restoring" and vm.get("state") not in ON
+    if done and again and not unfinished:
+        number, marked = number + 1, {}
+    already = done and not again and not unfinished
+    number = max(number, 1)
+    power_state = run.get("power_state") or vm.get("state") or ""
+    copies = {f"{name}-r{number}", *([f"{name}-b{number}"] if backup else [])}
+
+    def faults() -> Iterator[str]:
+        if not run_disks:
+            yield f"no disk of the run {run_id} is known"
+        if vm_id and not vm:
+            yield f"the VM {vm_id} does not exist"
+        if own.get("vm_id") and own["vm_id"] != vm_id:
+            yield f"the run {run_id} was made of {vm_id or 'disks without a VM'}, and the host is {own['vm_id']} now"
+        for disk_id in asked:
+            if disk_id not in run_disks:
+                yield f"{disk_id} is no disk of the run {run_id}"
+            if vm_id and disk_id not in vm.get("disk_ids", []):
+                yield f"{disk_id} is not attached to {vm_id} any more"
+            if own.get("disk_ids") and disk_id not in own["disk_ids"]:
+                yield f"{disk_id} is not a disk of the host any more"
+        for disk_id in asked if known_ids else run_disks:
+            if len(targets[disk_id]) != 1:
+                yield f"{disk_id} {_why_not(name, remark, candidates[disk_id], targets[disk_id])}"
+        if number > HIGHEST:
+            yield f"it was put back to {name} {HIGHEST} times, and there is no name left for another marker: use a new run"
+        for disk_id in asked:
+            there = {(each["snapshot_id"], each["name"]) for each in snapshots if each["disk_id"] == disk_id}
+            more = len(copies - {each_name for _id, each_name in there})
+            if limit and not already and len(there) + more > limit:
+                ours = sum((each.get("remark") or "").startswith("ucloudstack.cloud ") for each in snapshots if each["disk_id"] == disk_id)
+                yield (
+                    f"{disk_id} has {len(there)} snapshots and may have {limit}, and {more} more would be made; "
+                    f"{ours} of them are of this tool and could go"
+                )
+
+    return {
+        "host": host,
+        "entry": {"vm_id": vm_id, "disk_ids": run_disks, "power_state": power_state},
+        "vm_id": vm_id,
+        "power_state": power_state,
+        "whole_vm": bool(vm_id) and set(vm.get("disk_ids", [])) <= set(asked),
+        "disk_ids": asked,
+        "snapshot_ids": [each["snapshot_id"] for disk_id in asked for each in targets[disk_id]],
+        "marker": f"{name}-r{number}",
+        "backup": f"{name}-b{number}" if backup else "",
+        "already": str(max(each.get("created_at") or "" for each in marked.values())) if already else "",
+        "msg": next(faults(), ""),
+    }
+
+
+def last_rollback(snapshots: Sequence[Record], name: str, targets: Mapping[str, Record]) -> tuple[int, dict[str, Record]]:
+    """The number of the last rollback to ``targets`` (0: none), and its marker on each disk that has it."""
+    marks: dict[int, dict[str, Record]] = {}
+    for each in snapshots:
+        match = re.fullmatch(re.escape(name) + r"-r([1-9])", each["name"])
+        target = targets.get(each["disk_id"])
+        if match and target and each.get("remark") == marker_remark(target["snapshot_id"]):
+            marks.setdefault(int(match[1]), {})[each["disk_id"]] = each
+    last = max(marks, default=0)
+    return last, marks.get(last, {})
+
+
+def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record]) -> str:
+    if len(targets) > 1:
+        return f"has {len(targets)} snapshots {name}, {' and '.join(each['snapshot_id'] for each in targets)}: delete the wrong one"
+    if not candidates:
+        return f"has no snapshot {name}"
+    first = candidates[0]
+    if first.get("remark") != remark:
+        return f"has a snapshot {name} with the remark {first.get('remark')!r}, and that of the run would be {remark!r}"
+    if first["status"] not in (NORMAL, ROLLING_BACK):
+        return f"has a snapshot {name} that is {first['status']}"
+    return f"has a snapshot {name}, {first['snapshot_id']}, that is not the one in the manifest"
+
+
+class FilterModule:
+    """The filters of this file, by name."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"rollback_plan": rollback_plan}
