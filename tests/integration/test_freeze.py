@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -163,14 +164,14 @@ def test_folder_that_is_no_mount_point_is_refused(now: Now, mount: Mount, cloud:
     assert not mount.thaw()
 
 
-def test_guest_without_fsfreeze_is_refused(now: Now, mount: Mount, cloud: stage.Cloud, tmp_path: Path) -> None:
+def test_guest_without_fsfreeze_is_refused(mount: Mount, play: Play, tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("cat", "mountpoint", "setsid", "sh"):
-        (programs / name).symlink_to(next(path for folder in os.get_exec_path() if (path := Path(folder) / name).exists()))
-    played = now(environment={"PATH": str(programs)}, ansible_become=False)
-    assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
-    assert f"web1: {mount.path} was not frozen: " in played.stdout and "fsfreeze: not found" in played.stdout
+        (programs / name).symlink_to(shutil.which(name) or name)
+    played = play([FREEZE], environment={"PATH": str(programs)}, freeze=str(mount.path), ansible_become=False)
+    assert played.returncode == 2
+    assert f"localhost: {mount.path} was not frozen: " in played.stdout and "fsfreeze: not found" in played.stdout
 
 
 def test_check_mode_freezes_nothing(now: Now, mount: Mount, cloud: stage.Cloud) -> None:

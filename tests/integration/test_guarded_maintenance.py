@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import stage
-import yaml
+from conftest import COLLECTIONS
 
 from .conftest import Fleet, Play
 
@@ -92,19 +93,199 @@ class Night:
 
 
 @pytest.fixture
+def fleet(cloud: stage.Cloud, tmp_path: Path) -> Fleet:
+    fleet = Fleet(cloud, tmp_path, 5)
+    cloud.control("calls", "DELETE")
+    return fleet
+
+
+@pytest.fixture
 def night(fleet: Fleet, play: Play, tmp_path: Path) -> Night:
     return Night(fleet, play, tmp_path)
 
 
-def test_failed_and_ill_and_lost_hosts_are_restored_and_the_healthy_one_stays_patched(fleet: Fleet, night: Night) -> None:
+def failed(played: subprocess.CompletedProcess[str]) -> list[str]:
+    """The hosts that the recap counts as failed."""
+    return sorted(re.findall(r"^(\w+) +: .* failed=[1-9]", played.stdout, re.MULTILINE))
+
+
+def writes(cloud: stage.Cloud) -> list[str]:
+    return [call["action"] for call in cloud.control("calls") if not call["action"].startswith("Describe")]
+
+
+def rolled_back(cloud: stage.Cloud) -> set[str]:
+    """The disks that were rolled back."""
+    disks = {each["id"]: each["disk_id"] for each in cloud.control("state")["snapshots"]}
+    return {disks[call["params"]["SnapshotID"]] for call in cloud.control("calls") if call["action"] == "RollbackSnapshot"}
+
+
+def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pruned(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
     before = fleet.checksums()
-    played = night("one", fails=["web2"], lost=["web3"], ill=[])
-    assert played.returncode != 0, played.stdout
-    assert night.patched == ["web1"], played.stdout
-    assert fleet.checksums("web2", "web3") == {host: before[host] for host in ("web2", "web3")}
+    for name, remark in (("ansible-old", "ucloudstack.cloud run=old vm=x disks=2"), ("ansible-theirs", "somebody else's")):
+        fleet.snapshot(name, remark, "web1", "web2")
+    cloud.control("calls", "DELETE")
+    faults = [
+        {"action": "CreateSnapshot", "kind": "refuse", "ret_code": 161, "params": {"DiskID": fleet.disks("web5")[1]}},
+        {"action": "StopVMInstance", "kind": "hang_stopping", "params": {"VMID": fleet.vms["web2"]}},
+    ]
+    cloud.control("faults", "POST", faults)
+    played = night(
+        "night",
+        keywords={"max_fail_percentage": 50},
+        guarded_maintenance_prune=True,
+        snapshot_prune_older_than="0s",
+        snapshot_prune_keep_last=1,
+        snapshot_rollback_stop_timeout=5,
+        fails=["web2"],
+        lost=["web3"],
+        ill=["web4"],
+    )
+    assert played.returncode != 0 and night.patched == ["web1"], played.stdout
+    assert fleet.checksums("web2", "web3", "web4", "web5") == {host: before[host] for host in before if host != "web1"}
     assert set(fleet.states().values()) == {"Running"}
-    assert night.states("one") == {"web1": "verified", "web2": "restored", "web3": "restored"}
+    assert cloud.calls("PoweroffVMInstance") == 1, "only for the guest that hung"
+    states = {"web1": "verified", "web2": "restored", "web3": "restored", "web4": "restored", "web5": "failed"}
+    assert night.states("night") == states
     report = night.report
-    assert {host: each["state"] for host, each in report.items()} == {"web1": "verified", "web2": "restored", "web3": "restored"}
-    assert report["web2"]["failed_task"] == "Fail by itself"
+    assert {host: each["state"] for host, each in report.items()} == states
+    assert (report["web2"]["failed_task"], report["web4"]["failed_task"]) == ("Fail by itself", "Nothing is ill")
     assert "could not be reached" in report["web3"]["msg"] and "it answers" in report["web3"]["msg"]
+    assert report["web5"]["patched"] is False and "a quota is exceeded" in report["web5"]["msg"]
+    assert fleet.snapshots("ansible-night") == sorted(fleet.disks("web1", "web2", "web3", "web4")), "web5 keeps nothing"
+    assert fleet.snapshots("ansible-old") == sorted(fleet.disks("web2")), "only a host that is verified is pruned"
+    assert fleet.snapshots("ansible-theirs") == sorted(fleet.disks("web1", "web2"))
+    assert failed(played) == ["web2", "web4", "web5"]
+
+    cloud.control("calls", "DELETE")
+    again = night("night", keywords={"hosts": "web1,web2,web4"}, fails=["web1"])
+    assert failed(again) == ["web2", "web4"] and "patch it in a new one" in again.stdout
+    assert not writes(cloud), "verified hosts are skipped, and restored ones stay as they are"
+
+
+def test_healthy_hosts_are_not_rolled_back_when_a_run_once_fails(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    before = fleet.checksums("web1")
+    handled = """
+- name: Handle a failure
+  block:
+    - name: Fail, and be rescued
+      ansible.builtin.command: /bin/false
+      when: inventory_hostname == 'web3'
+  rescue:
+    - name: Go on
+      ansible.builtin.debug:
+- name: Fail once for all
+  ansible.builtin.command: /bin/false
+  run_once: true
+"""
+    night.write(patch=PATCH + handled)
+    played = night("once")
+    assert rolled_back(cloud) == set(fleet.disks("web1")), played.stdout
+    assert fleet.checksums("web1") == before and night.patched == ["web2", "web3", "web4", "web5"]
+    report = night.report
+    assert {host: each["state"] for host, each in report.items()} == {"web1": "restored", **dict.fromkeys(list(fleet.vms)[1:], "verified")}
+    assert report["web2"]["patched"] is False and "neighbours" in report["web2"]["msg"]
+    assert failed(played) == list(fleet.vms), "the patch of the others is not complete either"
+    assert night.states("once")["web2"] == "patching", "and is done when the run is gone on with"
+
+
+def test_any_errors_fatal_and_a_lost_neighbour_roll_back_no_healthy_host(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    played = night("fatal", keywords={"any_errors_fatal": True, "hosts": "web1,web2,web3"}, fails=["web1"], lost=["web2"])
+    assert rolled_back(cloud) == set(fleet.disks("web1", "web2")), played.stdout
+    assert night.patched == ["web3"]
+    assert {host: each["state"] for host, each in night.report.items()} == {"web1": "restored", "web2": "restored", "web3": "verified"}
+
+
+def test_whole_batch_lost_is_put_back_by_the_playbook_and_holds_up_another_run(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    before = fleet.checksums()
+    keywords = {"hosts": "web1,web2"}
+    played = night("lost", keywords=keywords, lost=["web1", "web2"])
+    assert played.returncode != 0 and night.report == {}
+    assert night.states("lost") == {"web1": "patching", "web2": "patching"}, played.stdout
+
+    other = night("other", keywords=keywords)
+    assert "web1: the run lost is not finished: go on with guarded_maintenance_run_id=lost" in other.stdout
+    assert fleet.snapshots("ansible-other") == []
+
+    given = {"target": "web1", "snapshot_rollback_run_id": "lost", "ucloudstack_manifest_dir": str(night.folder / "manifests")}
+    back = stage.playbook(Path("ucloudstack.cloud.rollback"), COLLECTIONS, cloud.environment, given, "-i", fleet.write())
+    assert back.returncode == 0, back.stdout
+    assert fleet.checksums("web1") == {"web1": before["web1"]}
+    assert night.states("lost") == {"web1": "restored", "web2": "patching"}
+
+    # web2 is gone on with: it does not answer from the start, and its neighbour puts it back
+    again = night("lost", keywords={"hosts": "web3,web2", "gather_facts": True, "gather_subset": ["!all"]})
+    assert fleet.checksums("web2") == {"web2": before["web2"]}, again.stdout
+    assert night.states("lost") == {"web1": "restored", "web2": "restored", "web3": "verified"}
+
+    abandoned = night("next", keywords={"hosts": "web1"})
+    assert abandoned.returncode == 0, abandoned.stdout
+
+
+@pytest.mark.parametrize(("keywords", "trouble"), [({"max_fail_percentage": 10}, "fails"), ({}, "lost")])
+def test_host_that_failed_or_was_lost_stops_the_batches_after_it(keywords: dict[str, Any], trouble: str, fleet: Fleet, night: Night) -> None:
+    played = night("serial", keywords={"serial": 2, "hosts": "web1,web2,web3", **keywords}, **{trouble: ["web1"]})
+    assert played.returncode != 0
+    assert night.states("serial") == {"web1": "restored", "web2": "verified"}, played.stdout
+    assert night.patched == ["web2"]
+
+
+def test_unfinished_run_is_given_up_on_demand(fleet: Fleet, night: Night) -> None:
+    fleet.damage("web1")
+    (night.folder / "manifests").mkdir()
+    entry = {"state": "patching", "vm_id": fleet.vms["web1"], "disk_ids": fleet.disks("web1"), "power_state": "Running"}
+    hosts = {"web1": entry, "db1": {**entry, "state": "patching"}}
+    text = json.dumps({"run_id": "old", "name": "ansible-old", "hosts": hosts}, indent=4)
+    (night.folder / "manifests" / "old.json").write_text(text)
+    keywords = {"hosts": "web1"}
+    assert "guarded_maintenance_abandon=old" in night("new", keywords=keywords).stdout
+    played = night("new", keywords=keywords, guarded_maintenance_abandon="old")
+    assert played.returncode == 0, played.stdout
+    assert night.states("old") == {"web1": "failed", "db1": "patching"}
+
+
+def test_host_whose_patch_was_begun_keeps_its_snapshot(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    before = fleet.checksums("web1")
+    keywords = {"hosts": "web1"}
+    night.write(patch=PATCH + "- name: End here\n  ansible.builtin.meta: end_host\n")
+    ended = night("begun", keywords=keywords)
+    assert night.states("begun") == {"web1": "patching"} and not rolled_back(cloud), ended.stdout
+    night.write(patch=PATCH)
+    played = night("begun", keywords=keywords, fails=["web1"])
+    assert fleet.checksums("web1") == before, "not the half of a patch, but what was before it"
+    assert failed(played) == ["web1"] and fleet.snapshots("ansible-begun") == sorted(fleet.disks("web1"))
+
+
+def test_failing_handler_and_failing_precheck(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    night.write(
+        check="- name: Not tonight\n  ansible.builtin.fail:\n    msg: a long job runs\n  when: inventory_hostname == 'web2'\n",
+        patch=PATCH + "- name: Restart\n  ansible.builtin.command: /bin/true\n  notify: broken service\n",
+    )
+    handlers = [{"name": "broken service", "ansible.builtin.command": "/bin/false", "when": "inventory_hostname == 'web1'"}]
+    played = night("handler", keywords={"hosts": "web1,web2,web3", "handlers": handlers}, guarded_maintenance_precheck_tasks="check.yml")
+    assert failed(played) == ["web1", "web2"] and night.patched == ["web3"], played.stdout
+    assert rolled_back(cloud) == set(fleet.disks("web1"))
+    assert fleet.snapshots("ansible-handler") == sorted(fleet.disks("web1", "web3"))
+    assert night.report["web2"]["msg"] == "a long job runs" and night.report["web1"]["failed_task"] == "broken service"
+
+
+def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    fleet.snapshot("ansible-old", "ucloudstack.cloud run=old vm=x disks=2", "web1")
+    fleet.snapshot("ansible-older", "ucloudstack.cloud run=older vm=x disks=2", "web1")
+    cloud.control("calls", "DELETE")
+    before = fleet.checksums()
+    played = night(
+        "check", "--check", guarded_maintenance_prune=True, snapshot_prune_older_than="0s", snapshot_prune_keep_last=1, keywords={"hosts": "web1,web2"}
+    )
+    assert played.returncode == 0, played.stdout
+    assert not writes(cloud) and fleet.checksums() == before and not (night.folder / "manifests").exists()
+    assert "web1: ansible-check holds" in played.stdout and "web1: 2 snapshots had expired." in played.stdout
+    assert "web1: planned" in played.stdout and "web2: planned" in played.stdout
+
+
+def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web2")}
+    assert "web2: set ucloudstack_vm_id" in night("wrong", keywords={"hosts": "web2"}).stdout
+    assert "nowhere.yml does not exist" in night("wrong", keywords={"hosts": "web1"}, guarded_maintenance_patch_tasks="nowhere.yml").stdout
+    assert "the run id ../etc must be of letters" in night("../etc", keywords={"hosts": "web1"}).stdout
+    assert "strategy: linear" in night("wrong", keywords={"hosts": "web1,web3", "strategy": "free"}).stdout
+    assert not writes(cloud) and not (night.folder / "manifests").exists()
