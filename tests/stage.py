@@ -156,9 +156,11 @@ def playbook(
     return subprocess.run(command, **rest, capture_output=capture, check=False)
 
 
-def start_playbook(book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any]) -> subprocess.Popen[str]:
+def start_playbook(
+    book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any], *arguments: str
+) -> subprocess.Popen[str]:
     """As :func:`playbook`, but left running."""
-    command, rest = _invocation(book, collections, environment, variables, ())
+    command, rest = _invocation(book, collections, environment, variables, arguments)
     return subprocess.Popen(command, **rest, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

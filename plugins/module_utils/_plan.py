@@ -303,7 +303,9 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     outcome = "rolled_back" if started else "joined"
     if not marker_name:
         return _done(step, outcome, done)
-    mark = present(seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target.snapshot_id), wait=True, wall=wall)
+    mark = present(
+        seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target.snapshot_id), wait=True, wall=wall
+    )
     unmarked = f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
     if mark.do != "done":
         certain = any(each.do == "create" and each.fate == "accepted" for each in progress.sent)

@@ -41,7 +41,7 @@ from ansible.plugins.connection import ConnectionBase
 BROKEN = b"BROKEN"
 
 
-class Connection(ConnectionBase):
+class Connection(ConnectionBase):  # type: ignore[misc]  # ansible-core has no types
     """As ``local``, but for a host that can be off, or broken."""
 
     transport = "guest"

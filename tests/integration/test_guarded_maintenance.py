@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stage
+import yaml
 from conftest import COLLECTIONS
 
-from .conftest import Fleet, Play
-
-Maintain = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import Fleet
 
 PATCH = """
 - name: Write the patch to the disks
@@ -53,19 +53,23 @@ REPORT = """
 class Night:
     """A night of maintenance on a fleet: task files beside the playbook, and what is read afterwards."""
 
-    def __init__(self, fleet: Fleet, play: Play, folder: Path) -> None:
-        self.fleet, self.folder, self._play = fleet, folder, play
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self.fleet, self.folder = fleet, folder
         self.write(patch=PATCH, verify=VERIFY, report=REPORT)
 
     def write(self, **files: str) -> None:
         for name, text in files.items():
             (self.folder / f"{name}.yml").write_text(text)
 
-    def __call__(self, run_id: str, *arguments: str, keywords: dict[str, Any] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
-        for report in self.folder.glob("report-*.json"):
-            report.unlink()
+    def book(self, keywords: dict[str, Any]) -> Path:
+        """A playbook that includes the role."""
         tasks = [{"ansible.builtin.include_role": {"name": "ucloudstack.cloud.guarded_maintenance"}}]
-        given = {
+        path = self.folder / "night.yml"
+        path.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks, **keywords}]))
+        return path
+
+    def given(self, run_id: str, **variables: Any) -> dict[str, Any]:
+        return {
             "ucloudstack_manifest_dir": str(self.folder / "manifests"),
             "guarded_maintenance_run_id": run_id,
             "guarded_maintenance_patch_tasks": "patch.yml",
@@ -75,7 +79,24 @@ class Night:
             "snapshot_rollback_stop_timeout": 10,
             **variables,
         }
-        return self._play(tasks, "-i", self.fleet.write(), *arguments, keywords={"hosts": "all", **(keywords or {})}, **given)
+
+    def __call__(
+        self, run_id: str, *arguments: str, keywords: dict[str, Any] | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        for report in self.folder.glob("report-*.json"):
+            report.unlink()
+        hosts = ("-i", self.fleet.write())
+        environment = self.fleet.cloud.environment
+        return stage.playbook(self.book(keywords or {}), COLLECTIONS, environment, self.given(run_id, **variables), *hosts, *arguments)
+
+    def killed_after(self, seconds: float, run_id: str, **variables: Any) -> None:
+        """Begin the night, and kill it at that moment, unless it has ended before."""
+        hosts = ("-i", self.fleet.write())
+        process = stage.start_playbook(self.book({}), COLLECTIONS, self.fleet.cloud.environment, self.given(run_id, **variables), *hosts)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        if process.poll() is None:
+            stage.kill(process)
 
     @property
     def report(self) -> dict[str, dict[str, Any]]:
@@ -100,8 +121,8 @@ def fleet(cloud: stage.Cloud, tmp_path: Path) -> Fleet:
 
 
 @pytest.fixture
-def night(fleet: Fleet, play: Play, tmp_path: Path) -> Night:
-    return Night(fleet, play, tmp_path)
+def night(fleet: Fleet, tmp_path: Path) -> Night:
+    return Night(fleet, tmp_path)
 
 
 def failed(played: subprocess.CompletedProcess[str]) -> list[str]:
@@ -222,7 +243,9 @@ def test_whole_batch_lost_is_put_back_by_the_playbook_and_holds_up_another_run(f
 
 
 @pytest.mark.parametrize(("keywords", "trouble"), [({"max_fail_percentage": 10}, "fails"), ({}, "lost")])
-def test_host_that_failed_or_was_lost_stops_the_batches_after_it(keywords: dict[str, Any], trouble: str, fleet: Fleet, night: Night) -> None:
+def test_host_that_failed_or_was_lost_stops_the_batches_after_it(
+    keywords: dict[str, Any], trouble: str, fleet: Fleet, night: Night
+) -> None:
     played = night("serial", keywords={"serial": 2, "hosts": "web1,web2,web3", **keywords}, **{trouble: ["web1"]})
     assert played.returncode != 0
     assert night.states("serial") == {"web1": "restored", "web2": "verified"}, played.stdout
@@ -274,7 +297,12 @@ def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, night: Night
     cloud.control("calls", "DELETE")
     before = fleet.checksums()
     played = night(
-        "check", "--check", guarded_maintenance_prune=True, snapshot_prune_older_than="0s", snapshot_prune_keep_last=1, keywords={"hosts": "web1,web2"}
+        "check",
+        "--check",
+        guarded_maintenance_prune=True,
+        snapshot_prune_older_than="0s",
+        snapshot_prune_keep_last=1,
+        keywords={"hosts": "web1,web2"},
     )
     assert played.returncode == 0, played.stdout
     assert not writes(cloud) and fleet.checksums() == before and not (night.folder / "manifests").exists()
@@ -289,3 +317,21 @@ def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, night: 
     assert "the run id ../etc must be of letters" in night("../etc", keywords={"hosts": "web1"}).stdout
     assert "strategy: linear" in night("wrong", keywords={"hosts": "web1,web3", "strategy": "free"}).stdout
     assert not writes(cloud) and not (night.folder / "manifests").exists()
+
+
+def test_killed_at_ten_random_moments_it_ends_as_if_undisturbed(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    before = fleet.checksums()
+    moments = random.Random(20261123)
+    for _moment in range(10):
+        night.killed_after(moments.uniform(2, 25), "killed", fails=["web2"], lost=["web3"], ill=["web4"])
+    played = night("killed", fails=["web2"], lost=["web3"], ill=["web4"])
+    assert played.returncode != 0
+    assert night.states("killed") == {**dict.fromkeys(["web2", "web3", "web4"], "restored"), "web1": "verified", "web5": "verified"}, (
+        played.stdout
+    )
+    assert night.patched == ["web1", "web5"]
+    assert fleet.checksums("web2", "web3", "web4") == {host: before[host] for host in ("web2", "web3", "web4")}
+    assert set(fleet.states().values()) == {"Running"}
+    assert fleet.snapshots("ansible-killed") == sorted(fleet.disks())
+    assert fleet.snapshots("ansible-killed-r1") == sorted(fleet.disks("web2", "web3", "web4"))
+    assert rolled_back(cloud) == set(fleet.disks("web2", "web3", "web4"))

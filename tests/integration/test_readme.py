@@ -16,6 +16,7 @@ def test_examples_of_the_readme_run_one_after_the_other(cloud: stage.Cloud, tmp_
     disks = {name: cloud.disk(f"readme-{name}") for name in ("disk-boot01", "disk-data01")}
     reference = [stage.checksum(disk["image"]) for disk in disks.values()]
     examples = re.findall(r"```yaml\n(.*?)```", (stage.CHECKOUT / "README.md").read_text(), re.DOTALL)
+    examples = [example for example in examples if "hosts: localhost" in example]
     assert len(examples) == 2
     for number, example in enumerate(examples):
         book = tmp_path / f"example-{number}.yml"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ def test_all_disks_of_all_hosts_in_one_task(fleet: Fleet, create: Create, cloud:
     again = create(snapshot_create_run_id="patch-1")
     assert again.returncode == 0, again.stdout
     assert cloud.calls("CreateSnapshot") == 6
+
+
+def test_hundred_hosts_with_two_disks_each_are_one_task(cloud: stage.Cloud, play: Play, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        vms = list(pool.map(cloud.vm, (f"many{number}" for number in range(100))))
+    cloud.control("calls", "DELETE")
+    inventory = tmp_path / "many.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {f"many{n}": {"ucloudstack_vm_id": vm["vm_id"]} for n, vm in enumerate(vms)}}}))
+    given = {"ucloudstack_manifest_dir": str(tmp_path / "manifests"), "snapshot_create_run_id": "many"}
+    played = play([{"ansible.builtin.include_role": {"name": ROLE}}], "-i", str(inventory), keywords={"hosts": "all"}, **given)
+    assert played.returncode == 0, played.stdout[-3000:]
+    made = [each["disk_id"] for each in cloud.control("state")["snapshots"] if each["name"] == "ansible-many"]
+    assert sorted(made) == sorted(disk_id for vm in vms for disk_id in vm["disk_ids"])
+    assert cloud.calls("CreateSnapshot") == 200
+    assert len(cloud.control("calls")) < 240, "no task asks the API once for each host"
 
 
 def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
@@ -147,6 +163,8 @@ def test_users_tasks_run_before_and_always_after(fleet: Fleet, create: Create, c
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump([task, *extra]))
     played = create(snapshot_create_run_id="tasks", snapshot_create_before_tasks="before.yml", snapshot_create_after_tasks="after.yml")
     assert played.returncode == 2 and patched(played) == ["web1", "web3"]
+    hosts = json.loads((tmp_path / "manifests" / "tasks.json").read_text())["hosts"]
+    assert {host: entry["state"] for host, entry in hosts.items()} == {"web1": "snapshotted", "web2": "failed", "web3": "snapshotted"}
     assert sorted(log.read_text().split("\n")[:-1]) == sorted(f"{name} {host}" for name in ("after", "before") for host in fleet.vms)
     assert fleet.snapshots("ansible-tasks") == sorted(fleet.disks("web1", "web3"))
 
@@ -155,3 +173,13 @@ def test_missing_task_file_is_named_before_anything_is_written(fleet: Fleet, cre
     played = create(snapshot_create_run_id="missing", snapshot_create_before_tasks="nowhere.yml")
     assert played.returncode == 2 and "nowhere.yml does not exist" in played.stdout
     assert cloud.calls("CreateSnapshot") == 0
+
+
+def test_snapshot_is_removed_when_the_users_task_after_it_fails(fleet: Fleet, create: Create, tmp_path: Path) -> None:
+    (tmp_path / "after.yml").write_text(
+        yaml.safe_dump([{"ansible.builtin.fail": {"msg": "too late"}, "when": "inventory_hostname == 'web2'"}])
+    )
+    played = create(snapshot_create_run_id="after", snapshot_create_after_tasks="after.yml")
+    assert played.returncode == 2 and patched(played) == ["web1", "web3"]
+    assert "web2 is not protected" in played.stdout and "too late" in played.stdout
+    assert fleet.snapshots("ansible-after") == sorted(fleet.disks("web1", "web3"))

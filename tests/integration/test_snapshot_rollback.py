@@ -77,7 +77,9 @@ def test_hosts_come_back_byte_for_byte_and_run_again(
     assert cloud.calls("RollbackSnapshot") == 4 and cloud.calls("StopVMInstance") == 2 and cloud.calls("PoweroffVMInstance") == 0
 
 
-def test_second_rollback_warns_and_does_nothing_unless_again(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
+def test_second_rollback_warns_and_does_nothing_unless_again(
+    fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
+) -> None:
     before = created("run-2")
     assert rollback("web1", "run-2").returncode == 0
     fleet.damage("web1")
