@@ -52,10 +52,8 @@ def main(scratch: str | None) -> int:
         reports = json.loads(report.read_text()) if report.exists() else {}
     rows = []
     for host, (story, *wanted) in STORY.items():
-        disks = {
-            (True, True): "as before",
-            (False, False): "patched",
-        }.get(tuple(map(str.__eq__, before[host], after[host])), "MIXED")
+        same = {one == other for one, other in zip(before[host], after[host], strict=True)}
+        disks = "MIXED" if len(same) > 1 else "as before" if same == {True} else "patched"
         state = reports.get(host, {}).get("state", "no report")
         good = [state, disks, vms[host]] == [*wanted, "Running"]
         rows.append(

@@ -18,7 +18,8 @@ description:
 positional: _input
 options:
   _input:
-    description: The records of all snapshots of the disks of the run.
+    description:
+      - The records of all snapshots of the disks of the run. Each needs C(snapshot_id), C(disk_id), C(name) and C(status).
     type: list
     elements: dict
     required: true
@@ -36,7 +37,7 @@ options:
     required: true
   run:
     description:
-      - What the manifest says of the host, C(vm_id), C(disk_ids), C(power_state), C(state) and C(snapshots).
+      - What the manifest says of the host, C(vm_id), C(disk_ids), C(power_state), C(state), C(marker) and C(snapshots).
       - Without a manifest, the C(vm_id) and C(disk_ids) of the host itself.
     type: dict
     required: true
@@ -88,7 +89,7 @@ _value:
       description: The host.
       type: str
     entry:
-      description: What the manifest has to know of the host, C(vm_id), C(disk_ids) of the whole run, and C(power_state).
+      description: What the manifest has to know of the host, C(vm_id), C(disk_ids) of the whole run, C(power_state) and C(marker).
       type: dict
     vm_id:
       description: The VM that has to be off; empty if none is known.
@@ -125,22 +126,25 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import marker_remark
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, ROLLING_BACK
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import backup_remark, marker_remark
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, ROLLING_BACK, Snapshot
 
 ON = {"Running", "Starting", "Restarting"}
 HIGHEST = 9  # a name has 30 characters, and the run id leaves three of them for the suffix
+
+NEEDED = {"snapshot_id", "disk_id", "name", "status"}
 
 Record = Mapping[str, Any]
 
 
 def rollback_plan(
-    snapshots: Sequence[Record],
+    snapshots: Any,
     *,
     host: str,
     run_id: str,
     prefix: str,
-    run: Mapping[str, Any],
+    run: Any,
     own: Mapping[str, Any] | None = None,
     vm: Mapping[str, Any] | None = None,
     disk_ids: Sequence[str] = (),
@@ -149,14 +153,16 @@ def rollback_plan(
     limit: int = 0,
 ) -> dict[str, Any]:
     """The plan, as RETURN above describes it. ``run`` is an entry of the manifest, or {vm_id, disk_ids} of the host itself."""
+    if not _are_records(snapshots, NEEDED):
+        raise AnsibleFilterError("rollback_plan: give a list of snapshot records, such as the snapshots of snapshot_info.")
+    if not isinstance(run, Mapping) or not _are_records(run.get("snapshots") or [], {"snapshot_id"}):
+        raise AnsibleFilterError("rollback_plan: run is no entry of a manifest: give vm_id and disk_ids, and records as snapshots.")
     own, vm, name = own or {}, vm or {}, f"{prefix}{run_id}"
     run_disks, vm_id = list(run.get("disk_ids") or []), run.get("vm_id") or ""
-    asked = list(disk_ids) or run_disks
+    asked = list(dict.fromkeys(disk_ids or run_disks))
     known_ids = {each["snapshot_id"] for each in run.get("snapshots") or []}
     remark = f"ucloudstack.cloud run={run_id} vm={vm_id} disks={len(run_disks)}"
-    candidates = {
-        disk_id: [each for each in snapshots if each["disk_id"] == disk_id and each["name"] == name] for disk_id in {*run_disks, *asked}
-    }
+    candidates = {disk_id: [each for each in snapshots if each["disk_id"] == disk_id and each["name"] == name] for disk_id in run_disks}
     targets = {
         disk_id: [
             each
@@ -168,15 +174,18 @@ def rollback_plan(
         for disk_id, found in candidates.items()
     }
 
-    number, marked = last_rollback(snapshots, name, {disk_id: found[0] for disk_id, found in targets.items() if found and disk_id in asked})
-    done = bool(marked) and len(marked) == len(asked)
-    unfinished = run.get("state") == "restoring" and vm.get("state") not in ON
-    if done and again and not unfinished:
+    goals = {disk_id: found[0] for disk_id, found in targets.items() if found and disk_id in asked}
+    number, marked = last_rollback(snapshots, name, goals)
+    on = vm.get("state") in ON
+    begun = run.get("state") == "restoring" and not on
+    unfinished = begun and run.get("marker") in (None, f"{name}-r{number}")
+    if marked and not unfinished and (again or begun):  # begun: once more, but none of its markers was made yet
         number, marked = number + 1, {}
-    already = done and not again and not unfinished
+    done = bool(marked) and len(marked) == len(asked)
+    mixed = bool(marked) and not done and (on or run.get("state") == "restored")
     number = max(number, 1)
     power_state = run.get("power_state") or vm.get("state") or ""
-    copies = {f"{name}-r{number}", *([f"{name}-b{number}"] if backup else [])}
+    marker, backup_name = f"{name}-r{number}", f"{name}-b{number}" if backup else ""
 
     def faults() -> Iterator[str]:
         if not run_disks:
@@ -195,30 +204,41 @@ def rollback_plan(
         for disk_id in asked if known_ids else run_disks:
             if len(targets[disk_id]) != 1:
                 yield f"{disk_id} {_why_not(name, remark, candidates[disk_id], targets[disk_id])}"
+        if mixed:
+            yield (
+                f"only {', '.join(marked)} of its disks was put back to {name} before, and may have changed since: "
+                "snapshot_rollback_again=true puts all of them back"
+            )
         if number > HIGHEST:
             yield f"it was put back to {name} {HIGHEST} times, and there is no name left for another marker: use a new run"
-        for disk_id in asked:
-            there = {(each["snapshot_id"], each["name"]) for each in snapshots if each["disk_id"] == disk_id}
-            more = len(copies - {each_name for _id, each_name in there})
-            if limit and not already and len(there) + more > limit:
-                ours = sum((each.get("remark") or "").startswith("ucloudstack.cloud ") for each in snapshots if each["disk_id"] == disk_id)
+        for disk_id in [] if done else asked:
+            of_disk = [each for each in snapshots if each["disk_id"] == disk_id]
+            copies = _copies(goals[disk_id], marker, backup_name)
+            for each in of_disk:
+                if each["name"] in copies and each.get("remark") != copies[each["name"]]:
+                    yield f"{disk_id} has a snapshot {each['name']}, {each['snapshot_id']}, that is no copy of this rollback: delete it"
+            more = len(copies.keys() - {each["name"] for each in of_disk})
+            if limit and more and len(of_disk) + more > limit:
+                ours = sum(each["name"] != name and (each.get("remark") or "").startswith("ucloudstack.cloud ") for each in of_disk)
                 yield (
-                    f"{disk_id} has {len(there)} snapshots and may have {limit}, and {more} more would be made; "
+                    f"{disk_id} has {len(of_disk)} snapshots and may have {limit}, and {more} more would be made; "
                     f"{ours} of them are of this tool and could go"
                 )
 
+    msg = next(faults(), "")
+    already = done and not unfinished and not msg
     return {
         "host": host,
-        "entry": {"vm_id": vm_id, "disk_ids": run_disks, "power_state": power_state},
+        "entry": {"vm_id": vm_id, "disk_ids": run_disks, "power_state": power_state, "marker": marker},
         "vm_id": vm_id,
         "power_state": power_state,
         "whole_vm": bool(vm_id) and set(vm.get("disk_ids", [])) <= set(asked),
         "disk_ids": asked,
-        "snapshot_ids": [each["snapshot_id"] for disk_id in asked for each in targets[disk_id]],
-        "marker": f"{name}-r{number}",
-        "backup": f"{name}-b{number}" if backup else "",
-        "already": str(max(each.get("created_at") or "" for each in marked.values())) if already else "",
-        "msg": next(faults(), ""),
+        "snapshot_ids": [each["snapshot_id"] for disk_id in asked for each in targets.get(disk_id, [])],
+        "marker": marker,
+        "backup": backup_name,
+        "already": str(max(each.get("created_at") or "" for each in marked.values()) or "an unknown time") if already else "",
+        "msg": msg,
     }
 
 
@@ -232,6 +252,23 @@ def last_rollback(snapshots: Sequence[Record], name: str, targets: Mapping[str, 
             marks.setdefault(int(match[1]), {})[each["disk_id"]] = each
     last = max(marks, default=0)
     return last, marks.get(last, {})
+
+
+def _copies(target: Record, marker: str, backup: str) -> dict[str, str]:
+    """Name and remark of each snapshot that the module makes of a disk when it puts it back; it refuses others of these names."""
+    snapshot = Snapshot(target["snapshot_id"], target["disk_id"], target["name"], target["status"])
+    copies = {marker: marker_remark(snapshot.snapshot_id)}
+    if backup:
+        copies[backup] = backup_remark(snapshot, marker)
+    return copies
+
+
+def _are_records(value: Any, needed: set[str]) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(each, Mapping) and set(each) >= needed for each in value)
+    )
 
 
 def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record]) -> str:

@@ -26,13 +26,16 @@ ROLE = "ucloudstack.cloud.snapshot_create"
 def create(fleet: Fleet, play: Play, tmp_path: Path) -> Create:
     """``create(snapshot_create_run_id=…)`` runs the role on the fleet, and then a task on each host that is protected."""
 
-    def run(*arguments: str, keywords: dict[str, Any] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, keywords: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
         tasks = [
             {"ansible.builtin.include_role": {"name": ROLE}},
             {"ansible.builtin.debug": {"msg": "PATCHED {{ inventory_hostname }} {{ snapshot_create_result | to_json }}"}},
         ]
         given = {"ucloudstack_manifest_dir": str(tmp_path / "manifests"), **variables}
-        return play(tasks, "-i", fleet.write(), *arguments, keywords={"hosts": "all", "become": False, **(keywords or {})}, **given)
+        hosts = {"hosts": "all", "become": False, **(keywords or {})}
+        return play(tasks, "-i", fleet.write(), *arguments, keywords=hosts, environment=environment, **given)
 
     return run
 
@@ -75,6 +78,15 @@ def test_hundred_hosts_with_two_disks_each_are_one_task(cloud: stage.Cloud, play
     assert sorted(made) == sorted(disk_id for vm in vms for disk_id in vm["disk_ids"])
     assert cloud.calls("CreateSnapshot") == 200
     assert len(cloud.control("calls")) < 240, "no task asks the API once for each host"
+
+
+def test_keys_may_come_from_module_defaults(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    keys = {name: cloud.connection[name] for name in ("api_url", "public_key", "private_key", "region", "zone")}
+    defaults = {"group/ucloudstack.cloud.all": keys}
+    nothing = dict.fromkeys(cloud.environment, "")
+    played = create(environment=nothing, keywords={"module_defaults": defaults}, snapshot_create_run_id="defaults")
+    assert played.returncode == 0, played.stdout
+    assert fleet.snapshots("ansible-defaults") == sorted(fleet.disks())
 
 
 def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:

@@ -183,13 +183,24 @@ def test_disk_that_cannot_be_put_back_does_not_hold_up_another_host(
     played = rollback("web1,web2", "run-8")
     assert played.returncode == 2 and "web1 is not put back" in played.stdout
     assert fleet.checksums("web2") == {"web2": before["web2"]}
-    assert fleet.states()["web1"] == "Stopped"
+    assert "ansible-run-8-r1" in played.stdout and fleet.states()["web1"] == "Running"
+
+
+def test_disks_of_a_vm_that_nobody_named_do_not_hold_up_another_host(fleet: Fleet, created: Created, rollback: Rollback) -> None:
+    fleet.variables["web1"] = {"ucloudstack_disk_ids": fleet.disks("web1")}
+    before = created("run-13")
+    for host in ("web1", "web2"):
+        fleet.damage(host)
+    damaged = fleet.checksums("web1")
+    played = rollback("web1,web2", "run-13")
+    assert played.returncode == 2 and "web1 is not put back" in played.stdout and "Running" in played.stdout
+    assert fleet.checksums("web1", "web2") == {**damaged, "web2": before["web2"]}
 
 
 def test_full_disk_is_named_before_the_vm_is_stopped(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     created("run-9")
     played = rollback("web1", "run-9", snapshot_rollback_limit=1)
-    assert f"{fleet.disks('web1')[0]} has 1 snapshots and may have 1, and 1 more would be made; 1 of them are of this tool" in played.stdout
+    assert f"{fleet.disks('web1')[0]} has 1 snapshots and may have 1, and 1 more would be made; 0 of them are of this tool" in played.stdout
     assert cloud.calls("StopVMInstance") == 0
 
 
