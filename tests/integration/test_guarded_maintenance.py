@@ -86,7 +86,7 @@ class Night:
         for report in self.folder.glob("report-*.json"):
             report.unlink()
         hosts = ("-i", self.fleet.write())
-        environment = self.fleet.cloud.environment
+        environment = {**self.fleet.cloud.environment, "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
         return stage.playbook(self.book(keywords or {}), COLLECTIONS, environment, self.given(run_id, **variables), *hosts, *arguments)
 
     def killed_after(self, seconds: float, run_id: str, **variables: Any) -> None:
@@ -176,6 +176,8 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
     assert fleet.snapshots("ansible-old") == sorted(fleet.disks("web2")), "only a host that is verified is pruned"
     assert fleet.snapshots("ansible-theirs") == sorted(fleet.disks("web1", "web2"))
     assert failed(played) == ["web2", "web4", "web5"]
+    statistics = played.stdout.split("CUSTOM STATS")[1]
+    assert "guarded_maintenance_report" in statistics and all(host in statistics for host in fleet.vms)
 
     cloud.control("calls", "DELETE")
     again = night("night", keywords={"hosts": "web1,web2,web4"}, fails=["web1"])
