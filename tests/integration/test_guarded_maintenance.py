@@ -25,7 +25,11 @@ PATCH = """
   ansible.builtin.shell: printf patched | dd of={{ item }} conv=notrunc status=none
   loop: "{{ guest_images }}"
 - name: Fail by itself
-  ansible.builtin.command: /bin/false
+  ansible.builtin.stat:
+    path: "{{ item }}"
+  loop: "{{ guest_images }}"
+  register: looked
+  failed_when: true
   when: inventory_hostname in fails | default([])
 - name: Break so that nobody answers
   ansible.builtin.shell: printf BROKEN | dd of={{ guest_images[0] }} conv=notrunc status=none
@@ -257,6 +261,25 @@ def test_host_that_failed_or_was_lost_stops_the_batches_after_it(
     assert night.patched == ["web2"]
 
 
+def test_refused_host_puts_back_a_lost_one(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    before = fleet.checksums("web2")
+    night.write(check="- name: Not tonight\n  ansible.builtin.fail:\n  when: inventory_hostname == 'web1'\n")
+    fleet.snapshot("ansible-refused", "by hand", "web3")
+    played = night("refused", keywords={"hosts": "web1,web2,web3"}, guarded_maintenance_precheck_tasks="check.yml", lost=["web2"])
+    assert fleet.checksums("web2") == before, played.stdout
+    assert {host: each["state"] for host, each in night.report.items()} == {"web1": "failed", "web2": "restored", "web3": "failed"}
+    assert "is not of this run and these disks" in night.report["web3"]["msg"], "no rollback would take it"
+    assert night.patched == []
+
+
+def test_controller_that_cannot_be_reached_costs_no_host_anything(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+    nowhere = {"ansible_connection": "guest", "ucloudstack_vm_id": "vm-none", "guest_control_url": cloud.connection["control_url"]}
+    fleet.variables["bastion"] = {**nowhere, "guest_images": ["/dev/null"]}
+    played = night("bastion", keywords={"hosts": "web1,web2"}, guarded_maintenance_delegate_to="bastion")
+    assert failed(played) == ["web1", "web2"] and "web1: " in played.stdout and "the VM is not there" in played.stdout
+    assert "unreachable=1" not in played.stdout and cloud.control("calls") == []
+
+
 def test_unfinished_run_is_given_up_on_demand(fleet: Fleet, night: Night) -> None:
     fleet.damage("web1")
     (night.folder / "manifests").mkdir()
@@ -273,11 +296,17 @@ def test_unfinished_run_is_given_up_on_demand(fleet: Fleet, night: Night) -> Non
 
 def test_host_whose_patch_was_begun_keeps_its_snapshot(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
     before = fleet.checksums("web1")
-    keywords = {"hosts": "web1"}
-    night.write(patch=PATCH + "- name: End here\n  ansible.builtin.meta: end_host\n")
-    ended = night("begun", keywords=keywords)
-    assert night.states("begun") == {"web1": "patching"} and not rolled_back(cloud), ended.stdout
+    night.write(patch=PATCH + "- name: End here\n  ansible.builtin.meta: end_host\n  when: inventory_hostname == 'web1'\n")
+    ended = night("begun", keywords={"hosts": "web1,web2"})
+    assert night.states("begun") == {"web1": "patching", "web2": "verified"} and not rolled_back(cloud), ended.stdout
+    assert night.report["web1"]["state"] == "unknown" and failed(ended) == ["web2"], "one that is left speaks for it"
+
     night.write(patch=PATCH)
+    keywords = {"hosts": "web1"}
+    fleet.damage("web1", b"changed")
+    stale = night("begun", keywords=keywords, snapshot_create_max_age="1s")
+    assert failed(stale) == ["web1"] and "its snapshots are older than 1s" in stale.stdout
+    assert not rolled_back(cloud) and night.patched == ["web2"], "nobody knows what it was used for since"
     played = night("begun", keywords=keywords, fails=["web1"])
     assert fleet.checksums("web1") == before, "not the half of a patch, but what was before it"
     assert failed(played) == ["web1"] and fleet.snapshots("ansible-begun") == sorted(fleet.disks("web1"))
