@@ -309,7 +309,7 @@ def test_host_whose_patch_was_begun_keeps_its_snapshot(fleet: Fleet, night: Nigh
     assert not rolled_back(cloud) and night.patched == ["web2"], "nobody knows what it was used for since"
     played = night("begun", keywords=keywords, fails=["web1"])
     assert fleet.checksums("web1") == before, "not the half of a patch, but what was before it"
-    assert failed(played) == ["web1"] and fleet.snapshots("ansible-begun") == sorted(fleet.disks("web1"))
+    assert failed(played) == ["web1"] and fleet.snapshots("ansible-begun") == sorted(fleet.disks("web1", "web2"))
 
 
 def test_failing_handler_and_failing_precheck(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
