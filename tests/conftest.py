@@ -6,19 +6,14 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import importlib
-import io
-import json
 import shutil
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -30,10 +25,8 @@ COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="collections-")
 atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
 sys.path.insert(0, str(COLLECTIONS))
 
-from ansible import module_utils  # noqa: E402
-from ansible.module_utils import basic  # noqa: E402
-from ansible.module_utils.common import warnings  # noqa: E402
 from emulator.server import Emulator  # noqa: E402
+from in_process import Answer, module_answer  # noqa: E402
 
 START = 1_795_428_000.0
 """Unix seconds at which virtual time begins: 2026-11-23T10:00:00Z."""
@@ -75,27 +68,7 @@ def cloud(tmp_path: Path, virtual_time: VirtualTime) -> Iterator[Emulator]:
         yield emulator
 
 
-Answer = SimpleNamespace
 RunModule = Callable[..., Answer]
-
-
-def module_answer(name: str, options: dict[str, Any], *, check: bool = False, diff: bool = False) -> Answer:
-    """Run a module's ``main()`` here, through its real argument parsing and its real output; returns what it printed."""
-    module = importlib.import_module(f"ansible_collections.ucloudstack.cloud.plugins.modules.{name}")
-    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
-    output = io.StringIO()
-    warnings._global_warnings.clear()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()))
-        if hasattr(basic, "_ANSIBLE_PROFILE"):
-            stack.enter_context(mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy"))
-        if hasattr(module_utils, "_internal"):  # a test of a filter, in the same process, makes it the controller
-            stack.enter_context(mock.patch.object(module_utils._internal, "is_controller", False))
-        stack.enter_context(contextlib.redirect_stdout(output))
-        stack.enter_context(pytest.raises(SystemExit))
-        module.main()
-    answer = json.loads(output.getvalue())
-    return Answer(**{"failed": False, "warnings": [], "printed": output.getvalue(), **answer})
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from emulator.server import Emulator
+from in_process import told
 
 Act = Callable[[], object]
 
@@ -22,8 +23,7 @@ def run(run: Callable[..., Any]) -> Callable[..., Any]:
     def run_module(module: str, /, **options: Any) -> Any:
         answer = run(module, **options)
         answer.outcomes = [entry["outcome"] for entry in getattr(answer, "results", [])]
-        # ansible-core 2.19 and up hands warnings over as objects
-        answer.told = [each if isinstance(each, str) else each["event"]["msg"] for each in answer.warnings]
+        answer.told = told(answer)
         return answer
 
     return run_module
