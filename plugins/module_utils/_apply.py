@@ -17,6 +17,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import C
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline, growing
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     FatalError,
+    GatewayError,
     NotFoundError,
     NotSentError,
     RefusedError,
@@ -131,7 +132,7 @@ def sent_once(
 
 def fate_of(error: UCloudStackError) -> str:
     """What an exception of the client says of a write: ``unknown``, ``refused`` (for now) or ``failed``."""
-    if isinstance(error, UnknownFateError):
+    if isinstance(error, (UnknownFateError, GatewayError)):
         return "unknown"
     return "refused" if isinstance(error, (NotSentError, RefusedError)) else "failed"
 
@@ -168,15 +169,18 @@ class Task:
         unlisted = [unit.disk_id for unit in units if unit.step.do == "look" or not unit.watched]
         self._consider(units, self.look((each for unit in units for each in unit.watched), unlisted))
 
-    def duplicates(self, units: Iterable[Unit], name: str) -> list[str]:
-        """Warnings about disks that have several snapshots of a name that these units made: two tasks at the same moment may do that."""
+    def duplicates(self, units: Iterable[Unit], name: str, which: str = "The newest counts.") -> list[str]:
+        """Warnings about disks that have several snapshots of a name that these units made: two tasks at the same moment may do that.
+
+        ``which``: what to say of them.
+        """
         disk_ids = [unit.disk_id for unit in units if any(sent.do == "create" for sent in unit.progress.sent)]
         try:
             seen = self.look(disk_ids=disk_ids)
         except UCloudStackError as error:
             return [f"It could not be checked whether snapshots named {name!r} were made twice: {error}"]
         usable = ([each for each in seen.named(disk_id, name) if each.status not in USELESS] for disk_id in disk_ids)
-        return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots)]
+        return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots, which)]
 
     def _consider(self, units: Sequence[Unit], seen: Seen) -> None:
         now = self.client.clock.now()

@@ -31,6 +31,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Cl
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     EndpointError,
     FatalError,
+    GatewayError,
     NotFoundError,
     NotSentError,
     RefusedError,
@@ -279,7 +280,7 @@ class Client:
         secrets = (config.private_key, form["Signature"])
         status, location, body = self._post(action, form, secrets)
         if 300 <= status < 400:
-            raise EndpointError(
+            raise GatewayError(
                 f"{action}: {config.api_url} redirects to {printable(_host(location), secrets) or 'another page'}, which is probably a "
                 "login page. Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
             )
@@ -295,7 +296,7 @@ class Client:
             raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "")
         strange = f"{action}: {_strange(status, body, secrets)}"
         if ret_code is None and not started and status >= 400:
-            raise EndpointError(f"{strange} Check api_url.")
+            raise GatewayError(f"{strange} Check api_url.")
         raise UnknownFateError(strange)
 
     def _post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, str, bytes]:

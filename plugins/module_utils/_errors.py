@@ -55,6 +55,10 @@ class EndpointError(FatalError):
     """What answers at the URL is not this API, or cannot be trusted or reached as configured."""
 
 
+class GatewayError(EndpointError):
+    """Something in front of the API answered in its place. A write may have passed it on the way there all the same."""
+
+
 _TRY_LATER = "The platform says to try again later."
 _KEYS = "Check public_key and private_key."
 _PERMISSION = "Ask the administrator to allow this key the action."

@@ -306,10 +306,15 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     mark = present(
         seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target.snapshot_id), wait=True, wall=wall
     )
-    unmarked = f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
+    writes = {each.fate for each in progress.sent if each.do == "create"}
+    if writes & {"accepted", "unknown"}:
+        unmarked = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated, "
+        unmarked += "which without it would roll back again"
+    else:
+        unmarked = f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
     if mark.do != "done":
-        certain = any(each.do == "create" and each.fate == "accepted" for each in progress.sent)
-        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; marker {mark.msg}", given_up="" if certain else unmarked)
+        given_up = "" if "accepted" in writes else unmarked
+        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; marker {mark.msg}", given_up=given_up)
     if mark.failed:
         msg = f"{unmarked}. {mark.msg}"
         return replace(_done(step, outcome, msg, failed=True), ret_code=mark.ret_code)
@@ -355,7 +360,7 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
     """What is said of a unit that is not done when waiting ends, and ``why`` it ends. A repeat of the task carries on from there."""
     written = any(each.fate in ("accepted", "unknown") for each in progress.sent)
     last = progress.sent[-1] if progress.sent else None
-    state = str(current) if current else "not listed"
+    state = str(current) if current else f"{step.snapshot_id}, not listed" if step.snapshot_id else "not listed"
     if step.given_up:
         said = f" {last.msg}" if last and last.msg else ""
         return _done(
@@ -367,7 +372,12 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
         )
     if not written and step.do != "wait":
         return _done(step, "failed", f"{why}; nothing was done. Run the task again.", failed=True, changed=False)
-    goes_on = "the work goes on" if written or not step.changed or step.outcome == "joined" else "nothing was done yet"
+    if last and last.fate == "unknown" and (current is None or current.status == NORMAL):
+        goes_on = "its answer was lost, and whether it was carried out is unknown"
+    elif written or not step.changed or step.outcome == "joined":
+        goes_on = "the work goes on"
+    else:
+        goes_on = "nothing was done yet"
     msg = f"{why}; last seen {state}; {goes_on}, {step.repeat or 'run the same task again to wait for it'}"
     return _done(step, "pending", msg, failed=True, changed=written)
 
@@ -387,13 +397,13 @@ def merged(steps: Sequence[Step]) -> Step:
     )
 
 
-def duplicate_warnings(snapshots: Sequence[Snapshot]) -> tuple[str, ...]:
+def duplicate_warnings(snapshots: Sequence[Snapshot], which: str = "The newest counts.") -> tuple[str, ...]:
     """A warning that names all, where one disk has several snapshots of one name."""
     if len(snapshots) < 2:
         return ()
     disk_id, name = snapshots[0].disk_id, snapshots[0].name
     all_of_them = ", ".join(str(each) for each in snapshots)
-    return (f"{disk_id} has {len(snapshots)} snapshots named {name!r}: {all_of_them}. The newest counts.",)
+    return (f"{disk_id} has {len(snapshots)} snapshots named {name!r}: {all_of_them}. {which}",)
 
 
 def _remark_warnings(snapshot: Snapshot, remark: str) -> tuple[str, ...]:

@@ -207,6 +207,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import C
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Seen
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 
+OLDEST_BACKUP = "The oldest holds the state before the first rollback."
 OUTCOMES = ("rolled_back", "joined", "already_done", "pending", "failed")
 
 
@@ -260,6 +261,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
             task.plan(todo, seen)
             task.carry_out(todo)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
+            warnings += task.duplicates(backups, wanted.backup_name, OLDEST_BACKUP) if wanted.backup_name else []
     return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
 
 

@@ -381,6 +381,12 @@ class State:
             self._insert("snapshots", asdict(snapshot))
             return snapshot.id
 
+    def remove_snapshot(self, snapshot_id: str) -> None:
+        """Gone at once, without rules or work: to set a scene."""
+        with self.transaction():
+            self.snapshot_image(snapshot_id).unlink(missing_ok=True)
+            self._db.execute("DELETE FROM snapshots WHERE id = ?", (snapshot_id,))
+
     def rollback_snapshot(self, snapshot_id: str, disk_id: str) -> None:
         """RollBacking and Rollbacking, then the disk has the snapshot's bytes. Refused: 200, 2201, 140, 7001, 2502, 2206, 2501."""
         with self.transaction():
@@ -531,7 +537,7 @@ class State:
                 self._set_snapshot_status(subject, SnapshotStatus(target or SnapshotStatus.NORMAL))
                 self._set_disk_status(disk.id, disk.settled)
             case Work.REMOVE_SNAPSHOT:
-                self._remove_snapshot(subject)
+                self.remove_snapshot(subject)
             case Work.MOVE_VM:
                 self._db.execute("UPDATE vms SET state = ? WHERE id = ?", (target, subject))
                 if target == VmState.STARTING:
@@ -547,13 +553,9 @@ class State:
         if target:
             self._schedule(self.transition_seconds, Work.MOVE_VM, vm_id, target)
 
-    def _remove_snapshot(self, snapshot_id: str) -> None:
-        self.snapshot_image(snapshot_id).unlink(missing_ok=True)
-        self._db.execute("DELETE FROM snapshots WHERE id = ?", (snapshot_id,))
-
     def _remove_disk(self, disk_id: str) -> None:
         for row in self._db.execute("SELECT id FROM snapshots WHERE disk_id = ?", (disk_id,)).fetchall():
-            self._remove_snapshot(row["id"])
+            self.remove_snapshot(row["id"])
         self.image(disk_id).unlink(missing_ok=True)
         self._db.execute("DELETE FROM disks WHERE id = ?", (disk_id,))
 

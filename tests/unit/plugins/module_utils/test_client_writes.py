@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
-    EndpointError,
+    GatewayError,
     NotSentError,
     TooFrequentError,
     UCloudStackError,
@@ -172,12 +172,12 @@ def first(data: bytes, then: Callable[[Any], None]) -> Callable[[Any], None]:
             pytest.param(b"HTTP/1.1 %d X\r\nContent-Length: 15\r\n\r\n<html>no</html>" % status, kind, id=f"page with status {status}")
             for status, kind in [
                 (200, UnknownFateError),
-                (302, EndpointError),
-                (400, EndpointError),
-                (401, EndpointError),
-                (403, EndpointError),
-                (404, EndpointError),
-                (405, EndpointError),
+                (302, GatewayError),
+                (400, GatewayError),
+                (401, GatewayError),
+                (403, GatewayError),
+                (404, GatewayError),
+                (405, GatewayError),
                 (408, UnknownFateError),
                 (429, TooFrequentError),
                 (500, UnknownFateError),
@@ -218,10 +218,10 @@ FAULTS: list[tuple[dict[str, Any], type[UCloudStackError], bool]] = [
     ({"kind": "lose_answer"}, UnknownFateError, True),
     ({"kind": "http_status", "status": 500, "done": True}, UnknownFateError, True),
     ({"kind": "http_status", "status": 502, "done": False}, UnknownFateError, False),
-    ({"kind": "http_status", "status": 404, "done": False}, EndpointError, False),
+    ({"kind": "http_status", "status": 404, "done": False}, GatewayError, False),
     ({"kind": "http_status", "status": 429, "done": False}, TooFrequentError, False),
     ({"kind": "html", "done": True}, UnknownFateError, True),
-    ({"kind": "redirect"}, EndpointError, False),
+    ({"kind": "redirect"}, GatewayError, False),
     ({"kind": "empty"}, UnknownFateError, True),
     ({"kind": "truncated", "cut": "connection"}, UnknownFateError, True),
     ({"kind": "truncated", "cut": "json"}, UnknownFateError, True),

@@ -23,11 +23,15 @@ LOST = [
     {"kind": "wrong_shape", "shape": "list"},
     {"kind": "wrong_shape", "shape": "no_ret_code"},
     {"kind": "html", "done": True},
+    {"kind": "redirect", "done": True},
+    {"kind": "http_status", "status": 403, "done": True},
 ]
 NOT_DONE = [
     {"kind": "drop"},
     {"kind": "http_status", "status": 504},
     {"kind": "html"},
+    {"kind": "redirect"},
+    {"kind": "http_status", "status": 404},
     *({"kind": "refuse", "ret_code": code} for code in (2, 110, 560)),
 ]
 
@@ -236,11 +240,24 @@ def test_snapshot_stuck_in_createing_is_pending_after_the_time_out(cloud: Emulat
     assert first.snapshot_id == second.snapshot_id and len(cloud.calls("CreateSnapshot")) == 1
 
 
+def test_time_up_after_a_lost_answer_says_that_nobody_knows(cloud: Emulator, run: Run, disk: str) -> None:
+    cloud.add_faults(create(kind="drop"))
+    answer = run("snapshot", name="x", disk_ids=[disk], wait_timeout=10)
+    assert (answer.outcomes, answer.failed) == (["pending"], True)
+    assert "unknown" in answer.msg and "the work goes on" not in answer.msg
+
+
+def test_snapshot_not_listed_when_time_is_up_is_named(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
+    cloud.add_faults(create(kind="listing_lag", seconds=900))
+    answer = run("snapshot", name="x", disk_ids=[disk], wait_timeout=10)
+    assert answer.outcomes == ["pending"] and named(disk, "x")[0] in answer.msg and "the work goes on" in answer.msg
+
+
 def test_snapshot_that_somebody_deletes_while_it_is_waited_for_fails(
     cloud: Emulator, run: Run, disk: str, named: Find, meanwhile: Run
 ) -> None:
     cloud.add_faults(create(kind="odd_status", seconds=600))
-    meanwhile(lambda: cloud.state._remove_snapshot(named(disk, "x")[0]), after=20)
+    meanwhile(lambda: cloud.state.remove_snapshot(named(disk, "x")[0]), after=20)
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.failed, named(disk, "x")) == (["failed"], True, [])
     assert answer.snapshot_id in answer.msg and "not listed any more" in answer.msg
@@ -250,7 +267,7 @@ def test_joined_snapshot_that_vanishes_is_made_anew(
     cloud: Emulator, run: Run, disk: str, named: Find, meanwhile: Run, writes: Run, place: Run
 ) -> None:
     theirs = place(disk, "x", status="Createing")
-    meanwhile(lambda: cloud.state._remove_snapshot(theirs), after=20)
+    meanwhile(lambda: cloud.state.remove_snapshot(theirs), after=20)
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, writes(), [answer.snapshot_id]) == (["created"], ["CreateSnapshot"], named(disk, "x"))
 
@@ -259,7 +276,7 @@ def test_failed_look_at_the_disk_is_repeated_and_nothing_else_is_sent(
     cloud: Emulator, run: Run, disk: str, meanwhile: Run, writes: Run, place: Run
 ) -> None:
     theirs = place(disk, "x", status="Createing")
-    meanwhile(lambda: cloud.state._remove_snapshot(theirs), after=20)
+    meanwhile(lambda: cloud.state.remove_snapshot(theirs), after=20)
     by_disk = {"action": "DescribeSnapshot", "params": {"DiskID": disk}}
     cloud.add_faults({**by_disk, "kind": "http_status", "status": 503, "skip": 1, "count": 11})
     answer = run("snapshot", name="x", disk_ids=[disk])

@@ -169,7 +169,7 @@ def refuse_two(cloud: Emulator, server: Server) -> dict[str, Any]:
 
 
 def refuse_missing(cloud: Emulator, server: Server) -> dict[str, Any]:
-    cloud.state._remove_snapshot(server.targets[1])
+    cloud.state.remove_snapshot(server.targets[1])
     return {}
 
 
@@ -303,6 +303,23 @@ def test_one_refused_disk_leaves_the_others_rolled_back(cloud: Emulator, server:
 # ---- markers and backups of earlier attempts
 
 
+def test_backup_that_another_task_makes_at_the_same_moment_is_warned_of(
+    cloud: Emulator, server: Server, run: Run, meanwhile: Run, named: Find
+) -> None:
+    disk_id, remark = server.disks[0], f"ucloudstack.cloud backup marker=m target={server.targets[0]}"
+    meanwhile(lambda: cloud.state.add_snapshot(disk_id, "b", remark), when=lambda: cloud.calls("CreateSnapshot"))
+    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **COPIES)
+    assert (answer.outcomes, answer.failed) == (["rolled_back"], False)
+    assert len(answer.told) == 1 and "oldest" in answer.told[0] and all(each in answer.told[0] for each in named(disk_id, "b"))
+
+
+def test_backup_not_listed_when_time_is_up_is_named(cloud: Emulator, server: Server, roll_back: Run, named: Find) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "listing_lag", "seconds": 900})
+    answer = roll_back(**COPIES, wait_timeout=10)
+    assert (answer.outcomes, answer.changed) == (["failed"] * 2, True)
+    assert all(named(each, "b")[0] in answer.msg for each in server.disks)
+
+
 @pytest.mark.parametrize("status", ["Normal", "Createing", "Failure", "Deleting", "RollBacking", "Pondering"])
 def test_marker_in_any_status_proves_the_rollback(server: Server, run: Run, writes: Run, status: str, place: Run) -> None:
     marker = place(server.disks[0], "m", f"ucloudstack.cloud marker target={server.targets[0]}", status, age=60)
@@ -424,6 +441,18 @@ def test_marker_whose_answer_is_lost_is_adopted(cloud: Emulator, server: Server,
     cloud.add_faults({"action": "CreateSnapshot", "kind": "lose_answer"})
     answer = roll_back(**MARKED)
     assert (answer.outcomes, answer.failed, [len(named(each, "m")) for each in server.disks]) == (["rolled_back"] * 2, False, [1, 1])
+
+
+@pytest.mark.parametrize("wait_timeout", [40, 600])
+@pytest.mark.parametrize("lag", [False, True])
+def test_marker_whose_fate_is_unknown_is_not_told_to_be_missing(
+    cloud: Emulator, server: Server, roll_back: Run, wait_timeout: int, lag: bool
+) -> None:
+    hidden = [{"action": "CreateSnapshot", "kind": "listing_lag", "seconds": 900}] if lag else []
+    cloud.add_faults(*hidden, {"action": "CreateSnapshot", "kind": "lose_answer" if lag else "drop"})
+    answer = roll_back(**MARKED, wait_timeout=wait_timeout)
+    assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
+    assert "unknown whether the marker 'm' is made" in answer.msg and "is not made" not in answer.msg
 
 
 def test_marker_refused_for_a_while_is_made_in_the_end_and_the_disk_rolled_back_once(
