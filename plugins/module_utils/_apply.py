@@ -161,6 +161,13 @@ class Task:
             unit.progress = Progress(known=frozenset(seen.snapshots))
         self._consider(units, seen)
 
+    def plan_late(self, units: Sequence[Unit], seen: Seen) -> None:
+        """As :meth:`plan`, where time has passed since ``seen``: a write is not decided on it, but on a look that is yet to come."""
+        self.plan(units, seen)
+        for unit in units:
+            if unit.step.do not in ("wait", "done"):
+                unit.step = replace(unit.step, do="look")
+
     def carry_out(self, units: Sequence[Unit]) -> None:
         """Write, wait and decide again until every planned unit is done or time is up."""
         until_done(units, self.deadline, self.client.config.parallelism, self._send, self._look_again, self._give_up)

@@ -217,7 +217,7 @@ def rollback_plan(
             return failed(f"{option} {copy!r} is the name of the snapshot to go back to: choose another one")
     if marker_name:
         marks = [each for each in seen.named(disk_id, marker_name) if each.snapshot_id != target.snapshot_id]
-        proofs = [each for each in marks if each.remark == marker_remark(target.snapshot_id) and by_age(each)[0] >= by_age(target)[0]]
+        proofs = _proofs(marks, target)
         if proofs:
             return _done(
                 step, "already_done", f"rolled back before; marker {proofs[-1]}, {age(proofs[-1], wall)}", changed=False, before=step.after
@@ -276,6 +276,11 @@ def marker_remark(snapshot_id: str) -> str:
     return f"ucloudstack.cloud marker target={snapshot_id}"[:REMARK_LENGTH]
 
 
+def _proofs(marks: Sequence[Snapshot], target: Snapshot) -> list[Snapshot]:
+    """Those that were made after a rollback to the target, in whatever status they are."""
+    return [each for each in marks if each.remark == marker_remark(target.snapshot_id) and by_age(each)[0] >= by_age(target)[0]]
+
+
 def backup_remark(target: Snapshot, marker_name: str) -> str:
     """What the remark of a backup says: before which rollback it was made, told by its target and its marker."""
     return f"ucloudstack.cloud backup marker={marker_name} target={target.snapshot_id}"[:REMARK_LENGTH]
@@ -292,6 +297,8 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
         return _done(step, "failed", sent[-1].msg, failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
     if not any(each.do == "create" for each in progress.sent):  # once its marker is being made, the disk is back
         unfinished = _unfinished_rollback(step, seen.snapshots.get(target.snapshot_id), started, progress, now, wait)
+        if unfinished is not None and unfinished.do == "rollback" and marker_name:
+            return _unless_marked(unfinished, seen, target, marker_name, bool(started))
         if unfinished is not None:
             return unfinished
     if not started:
@@ -306,19 +313,30 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     mark = present(
         seen, progress, now, disk_id=target.disk_id, name=marker_name, remark=marker_remark(target.snapshot_id), wait=True, wall=wall
     )
-    writes = {each.fate for each in progress.sent if each.do == "create"}
-    if writes & {"accepted", "unknown"}:
-        unmarked = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated, "
-        unmarked += "which without it would roll back again"
-    else:
-        unmarked = f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
     if mark.do != "done":
-        given_up = "" if "accepted" in writes else unmarked
-        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; marker {mark.msg}", given_up=given_up)
+        return replace(mark, outcome=outcome, changed=True, msg=f"{done}; marker {mark.msg}", given_up=done)
     if mark.failed:
-        msg = f"{unmarked}. {mark.msg}"
+        msg = f"{_unmarked(done, marker_name, progress)}. {mark.msg}"
         return replace(_done(step, outcome, msg, failed=True), ret_code=mark.ret_code)
     return replace(_done(step, outcome, f"{done}, marker {mark.snapshot_id}"), warnings=mark.warnings)
+
+
+def _unless_marked(step: Step, seen: Seen, target: Snapshot, marker_name: str, started: bool) -> Step:
+    """The write of ``step``, unless somebody else has rolled the disk back meanwhile: decided on a full look in the same round."""
+    if target.disk_id not in seen.disks:
+        return replace(step, do="look")
+    proofs = _proofs(seen.named(target.disk_id, marker_name), target)
+    if not proofs:
+        return step
+    return _done(step, "already_done", f"rolled back by somebody else meanwhile; marker {proofs[-1]}", changed=started)
+
+
+def _unmarked(done: str, marker_name: str, progress: Progress) -> str:
+    """The disk is back, and what is to be said of its marker when nobody has seen it."""
+    if any(each.do == "create" and each.fate in ("accepted", "unknown") for each in progress.sent):
+        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated, "
+        return f"{doubt}which without it would roll back again"
+    return f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
 
 
 def _unfinished_rollback(
@@ -361,11 +379,10 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
     written = any(each.fate in ("accepted", "unknown") for each in progress.sent)
     last = progress.sent[-1] if progress.sent else None
     state = str(current) if current else f"{step.snapshot_id}, not listed" if step.snapshot_id else "not listed"
-    if step.given_up:
+    if step.given_up and not any(each.do == "create" and each.fate == "accepted" for each in progress.sent):
         said = f" {last.msg}" if last and last.msg else ""
-        return _done(
-            step, step.outcome, f"{step.given_up}; {why}.{said}", failed=True, changed=True, ret_code=last.ret_code if last else None
-        )
+        msg = f"{_unmarked(step.given_up, step.name, progress)}; {why}.{said}"
+        return _done(step, step.outcome, msg, failed=True, changed=True, ret_code=last.ret_code if last else None)
     if last and last.fate == "refused" and not written:
         return _done(
             step, "failed", f"{why}; nothing was done: {last.msg} Run the task again.", failed=True, changed=False, ret_code=last.ret_code

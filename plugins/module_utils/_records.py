@@ -251,7 +251,7 @@ class Step:
 
     ``do``: ``look`` (at all snapshots of the disk, then decide again), ``wait``, ``done``, or a write: ``create``, ``delete``,
     ``rollback``, and for VMs ``start``, ``stop``, ``power_off``. ``before`` and ``after`` are the lines that diff mode shows.
-    If time is up before the next step, ``given_up`` is said where the work itself is done, but not to be repeated; ``repeat`` says
+    If time is up before the next step, ``given_up`` says what is done already where only its marker is missing; ``repeat`` says
     what a repeat of the task would do where it would not simply carry on.
     """
 

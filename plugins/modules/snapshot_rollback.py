@@ -258,7 +258,10 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
             for unit in todo:
                 leave([unit], f"its backup failed: {unsafe[unit.disk_id]}" if unit.disk_id in unsafe else "another disk's backup failed")
         else:
-            task.plan(todo, seen)
+            if backups:
+                task.plan_late(todo, seen)
+            else:
+                task.plan(todo, seen)
             task.carry_out(todo)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
             warnings += task.duplicates(backups, wanted.backup_name, OLDEST_BACKUP) if wanted.backup_name else []

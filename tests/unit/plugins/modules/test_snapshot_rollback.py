@@ -303,6 +303,45 @@ def test_one_refused_disk_leaves_the_others_rolled_back(cloud: Emulator, server:
 # ---- markers and backups of earlier attempts
 
 
+def test_rollback_refused_and_meanwhile_done_and_marked_by_somebody_else_is_not_repeated(
+    cloud: Emulator, server: Server, run: Run, meanwhile: Run
+) -> None:
+    disk_id, remark = server.disks[0], f"ucloudstack.cloud marker target={server.targets[0]}"
+    cloud.add_faults(rollback(kind="refuse", ret_code=2502, count=1))
+    meanwhile(lambda: cloud.state.add_snapshot(disk_id, "m", remark), when=lambda: cloud.calls("RollbackSnapshot"))
+    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **MARKED)
+    assert (answer.outcomes, answer.failed, answer.changed) == (["already_done"], False, False)
+    assert len(cloud.calls("RollbackSnapshot")) == 1 and "somebody else" in answer.results[0]["msg"]
+
+
+def test_rollback_done_and_marked_by_somebody_else_during_the_backup_is_not_begun(
+    cloud: Emulator, server: Server, run: Run, meanwhile: Run
+) -> None:
+    disk_id, remark = server.disks[0], f"ucloudstack.cloud marker target={server.targets[0]}"
+    meanwhile(lambda: cloud.state.add_snapshot(disk_id, "m", remark), when=lambda: cloud.calls("CreateSnapshot"))
+    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **COPIES)
+    assert (answer.outcomes, answer.failed, cloud.calls("RollbackSnapshot")) == (["already_done"], False, [])
+
+
+def test_rollback_that_ends_during_the_backups_of_others_was_joined(
+    cloud: Emulator, server: Server, roll_back: Run, run: Run, virtual_time: Any
+) -> None:
+    run("snapshot_rollback", snapshot_ids=server.targets[:1], wait=False)
+    answer = roll_back(**COPIES)
+    assert (answer.outcomes, len(cloud.calls("RollbackSnapshot")), server.held()) == (["joined", "rolled_back"], 2, [GOOD] * 2)
+
+
+def test_marker_accepted_and_then_nothing_but_refusals_may_be_repeated(
+    cloud: Emulator, server: Server, roll_back: Run, meanwhile: Run
+) -> None:
+    revoked = {"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171}
+    meanwhile(lambda: cloud.add_faults(revoked), when=lambda: len(cloud.calls("CreateSnapshot")) >= 2)
+    answer = roll_back(**MARKED)
+    assert answer.failed and "is not made" not in answer.msg and "RetCode 171" in answer.msg
+    cloud.faults.clear()
+    assert (roll_back(**MARKED).outcomes, len(cloud.calls("RollbackSnapshot"))) == (["already_done"] * 2, 2)
+
+
 def test_backup_that_another_task_makes_at_the_same_moment_is_warned_of(
     cloud: Emulator, server: Server, run: Run, meanwhile: Run, named: Find
 ) -> None:
