@@ -296,7 +296,7 @@ class Client:
             raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "")
         strange = f"{action}: {_strange(status, body, secrets)}"
         if ret_code is None and not started and status >= 400:
-            raise GatewayError(f"{strange} Check api_url.")
+            raise GatewayError(f"{strange} Check api_url and the proxy variables.")
         raise UnknownFateError(strange)
 
     def _post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, str, bytes]:

@@ -74,7 +74,7 @@ def run(
     except InputError as error:
         result = {"failed": True, "msg": str(error)}
     except UCloudStackError as error:
-        result = {"failed": True, "msg": str(error), **(nothing_done(module.params, outcomes, error) if outcomes else {})}
+        result = nothing_done(module.params, outcomes, error) if outcomes else {"failed": True, "msg": str(error)}
     result["api_calls"] = dict(client.calls) if client else {}
     for warning in result.pop("warnings", []):
         module.warn(warning)
@@ -96,15 +96,17 @@ def answer(module: AnsibleModule, report: Report) -> dict[str, Any]:
 
 
 def nothing_done(params: dict[str, Any], outcomes: Sequence[str], error: UCloudStackError) -> dict[str, Any]:
-    """The common return values of a module that acts, when an error ended it before the first write."""
+    """What a module that acts answers when an error ended it before the first write."""
+    msg = f"{error} Nothing was done."
     option = next((option for option in ("vm_ids", "snapshot_ids", "disk_ids") if params.get(option)), None)
     if option is None:
-        return {}
+        return {"failed": True, "msg": msg}
     steps = [
-        Step("done", "failed", **{"disk_id": "", option[:-1]: item}, msg=str(error), failed=True, ret_code=error.ret_code)
+        Step("done", "failed", **{"disk_id": "", option[:-1]: item}, msg=msg, failed=True, ret_code=error.ret_code)
         for item in params[option]
     ]
-    return {**report(outcomes, steps, steps, {}, []).values, **({} if option == "vm_ids" else {"snapshots": [], "snapshot_id": None})}
+    values = report(outcomes, steps, steps, {}, []).values
+    return {"failed": True, "msg": msg, **values, **({} if option == "vm_ids" else {"snapshots": [], "snapshot_id": None})}
 
 
 def _config(params: dict[str, Any]) -> Config:

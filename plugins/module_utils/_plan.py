@@ -104,7 +104,9 @@ def present(seen: Seen, progress: Progress, now: float, *, disk_id: str, name: s
         if now - lost[-1].at < LOST_ANSWER_SECONDS:
             return replace(step, do="wait", msg="the answer of the API was lost, the snapshot is looked for")
         if len(lost) > 1:
-            msg = f"it is unknown whether the snapshot was made: twice no answer, and it is not listed. {lost[-1].msg}"
+            msg = (
+                f"it is unknown whether the snapshot was made: twice no answer, and it is not listed; a repeat looks for it. {lost[-1].msg}"
+            )
             return _done(step, "failed", msg, failed=True, changed=False, ret_code=lost[-1].ret_code)
         warning = f"{disk_id}: no answer to CreateSnapshot, and nothing listed for {LOST_ANSWER_SECONDS:g} s, so it was sent once more."
         return replace(step, warnings=(warning,))
@@ -127,7 +129,7 @@ def _made(step: Step, seen: Seen, progress: Progress, now: float, sent: Sent, wa
     if snapshot.status == NORMAL:
         return replace(step, do="done")
     if snapshot.status in USELESS:
-        return _done(step, "failed", f"{step.snapshot_id} was created, but ended as {snapshot.status}", failed=True)
+        return _done(step, "failed", f"{step.snapshot_id} was created, but ended as {snapshot.status}, and cannot be used", failed=True)
     if not wait:
         return replace(step, do="done", msg=f"{step.msg}; {snapshot.status}, not waited for")
     return replace(step, do="wait", msg=f"{step.msg}; {snapshot.status}")
@@ -334,9 +336,9 @@ def _unless_marked(step: Step, seen: Seen, target: Snapshot, marker_name: str, s
 def _unmarked(done: str, marker_name: str, progress: Progress) -> str:
     """The disk is back, and what is to be said of its marker when nobody has seen it."""
     if any(each.do == "create" and each.fate in ("accepted", "unknown") for each in progress.sent):
-        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated, "
-        return f"{doubt}which without it would roll back again"
-    return f"{done}, but the marker {marker_name!r} is not made: do not repeat the task, it would roll back again"
+        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated "
+        return f"{doubt}once the VM was started, without it it would roll back again"
+    return f"{done}, but the marker {marker_name!r} is not made: do not repeat the task once the VM was started, it would roll back again"
 
 
 def _unfinished_rollback(
@@ -350,7 +352,7 @@ def _unfinished_rollback(
         if current is None and now - last_listed < UNLISTED_SECONDS:
             return replace(step, do="wait", msg="the snapshot is not listed at the moment")
         state = current.status if current else "not listed any more"
-        msg = f"the rollback is not over, and the snapshot is {state}: whether the disk came back is unknown"
+        msg = f"the rollback is not over, and the snapshot is {state}: whether the disk came back is unknown; leave its VM off"
         return _done(step, "failed", msg, failed=True, changed=bool(started))
     if current.status == ROLLING_BACK:
         step = step if started else replace(step, outcome="joined")
@@ -368,9 +370,10 @@ def _unfinished_rollback(
     if started[-1].fate == "accepted":
         return None
     if len(lost) > 1:
-        msg = f"it is unknown whether the disk was rolled back: twice no answer. {lost[-1].msg}"
+        unknown = "it is unknown whether the disk was rolled back: twice no answer; leave its VM off, and run the task again"
+        msg = f"{unknown}. {lost[-1].msg}"
         return _done(step, "failed", msg, failed=True, ret_code=lost[-1].ret_code)
-    warning = f"{step.disk_id}: no answer to RollbackSnapshot, none seen at work for {STILL_SECONDS:g} s, so it was sent once more."
+    warning = f"{step.disk_id}: no answer to RollbackSnapshot, none seen at work for {STILL_SECONDS:g} s, so it was tried once more."
     return replace(step, warnings=(warning,))
 
 

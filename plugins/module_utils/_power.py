@@ -88,9 +88,10 @@ def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     msg = f"{why}; last seen {state} ({step.msg.rstrip('.')})"
     refused = last if last and last.fate == "refused" else None
     if refused:
-        msg = f"{msg}; {refused.msg}"
+        msg = f"{msg}; {refused.msg.rstrip('.')}"
+    begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
+    msg = f"{msg}; {'the work goes on' if begun else 'nothing was done yet'}, run the same task again to wait for it"
     if state == "Stopping" and step.outcome != "powered_off":
         msg += "; a guest may hang: state=powered_off pulls the plug"
-    begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
     ret_code = refused.ret_code if refused else None
     return replace(step, do="done", outcome="pending", msg=msg, failed=True, changed=begun, ret_code=ret_code)

@@ -93,7 +93,7 @@ def test_a_return_code_counts_with_any_status_but_a_servers_error(connect: Conne
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413])
 @pytest.mark.parametrize("body", [b"<h1>Not here</h1>", b'{"error": "Not here"}', b""])
 def test_a_gateway_that_refuses(connect: Connect, endpoint: Serve, status: int, body: bytes) -> None:
-    with pytest.raises(EndpointError, match=f"HTTP status {status}, and .* Check api_url") as caught:
+    with pytest.raises(EndpointError, match=f"HTTP status {status}, and .* Check api_url and the proxy variables") as caught:
         connect(endpoint(http(body, status)).url).write("CreateSnapshot", {})
     assert caught.value.ret_code is None
 

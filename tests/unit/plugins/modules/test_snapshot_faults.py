@@ -72,7 +72,7 @@ def test_create_twice_without_answer_fails_and_says_unknown(cloud: Emulator, run
     cloud.add_faults(create(kind="drop"))
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.failed, len(cloud.calls("CreateSnapshot"))) == (["failed"], True, 2)
-    assert "unknown" in answer.msg and disk in answer.msg
+    assert "unknown" in answer.msg and "a repeat looks for it" in answer.msg and disk in answer.msg
 
 
 def test_second_create_done_but_its_answer_lost_too_is_adopted(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
@@ -325,6 +325,7 @@ def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each_disk(
     assert [entry["disk_id"] for entry in answer.results] == disks
     assert {entry["ret_code"] for entry in answer.results} == {code}
     assert "\n" not in answer.msg and answer.counts["failed"] == 5
+    assert answer.msg.endswith(". Nothing was done.") and {entry["msg"] for entry in answer.results} == {answer.msg}
 
 
 def test_list_that_is_never_the_same_twice_is_read_disk_by_disk(cloud: Emulator, run: Run, disks: list[str], writes: Run) -> None:

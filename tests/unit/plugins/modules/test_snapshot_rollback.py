@@ -448,7 +448,7 @@ def test_refused_marker_fails_the_task_and_says_not_to_repeat(cloud: Emulator, s
     answer = roll_back(**MARKED)
     assert (answer.outcomes, answer.failed, answer.changed, server.held()) == (["rolled_back"] * 2, True, True, [GOOD] * 2)
     assert (answer.results[0]["ret_code"], answer.results[1]["ret_code"]) == (code, None)
-    assert answer.msg.startswith(f"1 of 2 failed: {server.disks[0]}: ") and "not repeat" in answer.msg
+    assert answer.msg.startswith(f"1 of 2 failed: {server.disks[0]}: ") and "not repeat the task once the VM was started" in answer.msg
 
 
 def test_marker_not_made_in_time_says_not_to_repeat(cloud: Emulator, server: Server, roll_back: Run) -> None:
@@ -543,7 +543,7 @@ def test_rollback_twice_without_answer_fails_and_says_unknown(cloud: Emulator, s
     cloud.add_faults(rollback(kind="drop"))
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
     assert (answer.outcomes, answer.failed, len(cloud.calls("RollbackSnapshot"))) == (["failed"], True, 2)
-    assert "unknown" in answer.msg and not cloud.calls("CreateSnapshot")
+    assert "unknown" in answer.msg and "leave its VM off, and run the task again" in answer.msg and not cloud.calls("CreateSnapshot")
 
 
 def test_rollback_is_not_sent_again_when_the_vm_was_started_meanwhile(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
@@ -552,6 +552,7 @@ def test_rollback_is_not_sent_again_when_the_vm_was_started_meanwhile(cloud: Emu
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
     assert (answer.outcomes, len(cloud.calls("RollbackSnapshot")), server.held()[0]) == (["failed"], 1, BROKEN)
     assert server.vm_id in answer.msg and "not repeated" in answer.msg
+    assert not any("sent once more" in each for each in answer.told)
 
 
 def test_check_before_the_resend_that_fails_is_repeated(cloud: Emulator, server: Server, run: Run) -> None:
@@ -612,7 +613,7 @@ def test_snapshot_that_ends_as_failure_during_its_rollback_fails(cloud: Emulator
     meanwhile(lambda: cloud.state._set_snapshot_status(server.targets[0], SnapshotStatus.FAILURE), after=20)
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
     assert (answer.outcomes, answer.failed, answer.changed) == (["failed"], True, True)
-    assert "Failure" in answer.msg and "unknown" in answer.msg and not cloud.calls("CreateSnapshot")
+    assert "Failure" in answer.msg and "unknown; leave its VM off" in answer.msg and not cloud.calls("CreateSnapshot")
 
 
 def test_polls_that_fail_for_a_while_say_nothing_of_the_work(cloud: Emulator, server: Server, roll_back: Run) -> None:
@@ -636,3 +637,4 @@ def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each(
     answer = roll_back()
     assert (answer.failed, answer.outcomes, [entry["disk_id"] for entry in answer.results]) == (True, ["failed"] * 2, server.disks)
     assert ([entry["ret_code"] for entry in answer.results], writes()) == ([171] * 2, [])
+    assert answer.msg.endswith(". Nothing was done.")

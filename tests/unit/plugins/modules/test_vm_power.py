@@ -197,6 +197,7 @@ def test_disk_at_work_until_the_deadline_leaves_it_pending_and_untouched(cloud: 
     answer = power("stopped", vm_id, wait_timeout=60)
     assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["pending"], True, False, [])
     assert f"{disk_id} must be stable before" in answer.msg and "60 s" in answer.msg
+    assert "nothing was done yet, run the same task again" in answer.msg
 
 
 def test_disk_at_work_is_no_matter_where_nothing_is_to_be_done(cloud: Emulator, vm: Run, power: Run, virtual_time: Any) -> None:
@@ -250,7 +251,7 @@ def test_time_out_hands_the_work_back_and_a_repeat_carries_on(cloud: Emulator, v
     vm_id = vm("Stopped")
     first, second = (power("started", vm_id, wait_timeout=60) for _turn in range(2))
     assert (first.outcomes, first.failed, first.changed) == (["pending"], True, True)
-    assert vm_id in first.msg and "last seen Starting" in first.msg
+    assert all(each in first.msg for each in (vm_id, "last seen Starting", "the work goes on, run the same task again"))
     assert (second.outcomes, second.failed, second.changed, writes()) == (["unchanged"], False, False, ["StartVMInstance"])
 
 
@@ -291,6 +292,7 @@ def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each(
     vms = [vm(), vm()]
     answer = power("stopped", *vms)
     assert (answer.failed, answer.outcomes, writes(), answer.counts["failed"]) == (True, ["failed"] * 2, [], 2)
+    assert answer.msg.endswith(". Nothing was done.")
     assert [(entry["vm_id"], entry["previous_state"], entry["ret_code"]) for entry in answer.results] == [(each, None, 171) for each in vms]
 
 
