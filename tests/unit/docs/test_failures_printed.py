@@ -1,0 +1,167 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The messages of the page on failures are those that an operator reads, word for word, when it happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stage
+from emulator.server import Emulator
+from emulator.state import VmState
+
+PAGE = (stage.CHECKOUT / "docs" / "docsite" / "rst" / "guide_failures.rst").read_text()
+Run = Callable[..., Any]
+
+
+def printed(answer: Any, *messages: str) -> bool:
+    """Whether the page has each of these messages, and the answer says each, in its ``msg``, an entry's or a warning."""
+    warnings = [each if isinstance(each, str) else each["event"]["msg"] for each in answer.warnings]
+    said = [getattr(answer, "msg", ""), *(entry["msg"] for entry in getattr(answer, "results", [])), *warnings]
+    for message in messages:
+        assert f"``{message}``" in PAGE, message
+        pattern = ".*".join(re.escape(part.strip()) for part in message.split("…"))
+        assert any(re.search(pattern, each) for each in said), (message, said)
+    return bool(messages)
+
+
+@pytest.fixture
+def disk(cloud: Emulator) -> str:
+    return cloud.state.add_disk("data", 1)
+
+
+@pytest.fixture
+def before(cloud: Emulator, disk: str) -> str:
+    """An hour-old snapshot of the disk."""
+    return cloud.state.add_snapshot(disk, "before", age=3600)
+
+
+@pytest.fixture
+def snapshot(run: Run, disk: str) -> Run:
+    return lambda **options: run("snapshot", **{"name": "x", "disk_ids": [disk], **options})
+
+
+@pytest.fixture
+def roll_back(run: Run, disk: str, before: str) -> Run:
+    return lambda **options: run("snapshot_rollback", **{"name": "before", "disk_ids": [disk], **options})
+
+
+def create(kind: str, **fault: Any) -> dict[str, Any]:
+    return {"action": "CreateSnapshot", "kind": kind, **fault}
+
+
+def test_lost_answer(cloud: Emulator, snapshot: Run) -> None:
+    cloud.add_faults(create("lose_answer", count=1))
+    assert printed(snapshot(), "created; the answer of the API was lost, the snapshot was found by its name")
+
+
+def test_answer_lost_twice(cloud: Emulator, snapshot: Run) -> None:
+    cloud.add_faults(create("drop"))
+    assert printed(
+        snapshot(),
+        "it is unknown whether the snapshot was made: twice no answer, and it is not listed; a repeat looks for it. …",
+        "… no answer to CreateSnapshot, and nothing listed for … s, so it was sent once more.",
+        "… the connection to … broke before the answer was complete …",
+    )
+
+
+def test_time_out(cloud: Emulator, snapshot: Run) -> None:
+    cloud.add_faults(create("stuck_snapshot"))
+    answer = snapshot(wait_timeout=60)
+    assert printed(answer, "time is up after … s", "; last seen …", "the work goes on", "run the same task again to wait for it")
+
+
+def test_snapshot_that_ended_badly(cloud: Emulator, snapshot: Run) -> None:
+    cloud.add_faults(create("fail_snapshot"))
+    assert printed(snapshot(), "… was created, but ended as …, and cannot be used")
+
+
+def test_wrong_key(snapshot: Run) -> None:
+    answer = snapshot(private_key="not the key of this cloud, and long enough")
+    assert printed(answer, "… the signature is wrong … Check public_key and private_key.", "… Nothing was done.")
+
+
+def test_redirect_to_a_login_page(cloud: Emulator, snapshot: Run) -> None:
+    cloud.add_faults({"kind": "redirect"})
+    message = "… redirects to …, which is probably a login page. Check api_url: it is the URL of the API itself …"
+    assert printed(snapshot(), message, "… Nothing was done.")
+
+
+def test_page_of_a_proxy(cloud: Emulator, snapshot: Run) -> None:
+    cloud.add_faults({"kind": "http_status", "status": 407})
+    assert printed(snapshot(), "… HTTP status …, and not an answer of the API: … Check api_url and the proxy variables.")
+
+
+@pytest.mark.parametrize(
+    ("host", "with_ca", "message"),
+    [
+        ("127.0.0.1", False, "… the certificate of … is not trusted … Give the CA that signed it as ca_path."),
+        ("127.1", True, "… is not trusted … Check that api_url has the name or address that the certificate was made for."),
+    ],
+)
+def test_certificate(tmp_path: Path, run_alone: Run, monkeypatch: pytest.MonkeyPatch, host: str, with_ca: bool, message: str) -> None:
+    monkeypatch.setenv("no_proxy", host)  # another way to write 127.0.0.1 is none that a proxy would leave out
+    with Emulator(tmp_path / "cloud", tls=True) as cloud:
+        keys = {"public_key": cloud.public_key, "private_key": cloud.private_key, "region": cloud.region}
+        ca = {"ca_path": cloud.connection["ca_path"]} if with_ca else {}
+        answer = run_alone("snapshot", name="x", disk_ids=["disk-1"], api_url=cloud.api_url.replace("127.0.0.1", host), **keys, **ca)
+    assert printed(answer, message, "… Nothing was done.")
+
+
+def test_quota(cloud: Emulator, snapshot: Run, disk: str) -> None:
+    for number in range(10):
+        cloud.state.add_snapshot(disk, f"old-{number}")
+    answer = snapshot()
+    assert printed(answer, "… the disk has as many snapshots as it may have …") and answer.results[0]["ret_code"] == 2500
+
+
+def test_vm_that_is_on(cloud: Emulator, run: Run) -> None:
+    vm_id = cloud.state.add_vm("web", boot_gb=1, state=VmState.RUNNING)
+    (disk,) = cloud.state.find_disks(vm_id=vm_id)
+    target = cloud.state.add_snapshot(disk, "before", age=3600)
+    message = "… is attached to VM …, which is …: stop the VM, or detach the disk, and run the task again"
+    assert printed(run("snapshot_rollback", snapshot_id=target), message)
+
+    cloud.add_faults({"action": "DescribeDisk", "kind": "refuse", "ret_code": 150})  # the key may not ask: the API itself refuses
+    answer = run("snapshot_rollback", snapshot_id=target)
+    assert printed(answer, "… the VM of the disk is not shut down …", "It could not be checked that the VMs … are off: …")
+    assert answer.results[0]["ret_code"] == 2501
+
+
+def test_two_of_one_name(cloud: Emulator, snapshot: Run, roll_back: Run, disk: str) -> None:
+    cloud.state.add_snapshot(disk, "before", age=60)
+    assert printed(roll_back(), "… is ambiguous: …; give snapshot_ids")
+    assert printed(snapshot(name="before"), "… snapshots named …: …. The newest counts.")
+
+
+def test_marker_that_is_taken(cloud: Emulator, roll_back: Run, disk: str) -> None:
+    cloud.state.add_snapshot(disk, "m", remark="somebody else's")
+    message = "marker_name … is taken by …, which marks no rollback to …: choose another marker_name, or delete that snapshot"
+    assert printed(roll_back(marker_name="m"), message)
+
+
+def test_rollback_without_its_marker_and_once_more_with_the_vm_off(cloud: Emulator, roll_back: Run) -> None:
+    cloud.add_faults(create("refuse", ret_code=2500, count=1))
+    answer = roll_back(marker_name="m")
+    message = ", but the marker … is not made: do not repeat the task once the VM was started, it would roll back again"
+    assert printed(answer, "rolled back", message) and answer.results[0]["outcome"] == "rolled_back"
+    assert [roll_back(marker_name="m").results[0]["outcome"] for _turn in range(2)] == ["rolled_back", "already_done"]
+
+
+def test_rollback_that_is_not_over_in_time(cloud: Emulator, roll_back: Run) -> None:
+    cloud.state.rollback_seconds = 600
+    common = "run the same task again: it joins the rollback while it runs, and once it is over rolls back again"
+    assert printed(roll_back(wait_timeout=1), common, ", so look before you do")
+    assert printed(roll_back(wait_timeout=1, marker_name="m"), common, "and makes the marker …; leave the VM off until then")
+
+
+def test_answer_to_a_rollback_lost_twice(cloud: Emulator, roll_back: Run) -> None:
+    cloud.add_faults({"action": "RollbackSnapshot", "kind": "drop"})
+    answer = roll_back()
+    assert printed(answer, "it is unknown whether the disk was rolled back: twice no answer; leave its VM off, and run the task again")
+    assert printed(answer, "… no answer to RollbackSnapshot, none seen at work for … s, so it was tried once more.")
