@@ -336,8 +336,8 @@ def _unless_marked(step: Step, seen: Seen, target: Snapshot, marker_name: str, s
 def _unmarked(done: str, marker_name: str, progress: Progress) -> str:
     """The disk is back, and what is to be said of its marker when nobody has seen it."""
     if any(each.do == "create" and each.fate in ("accepted", "unknown") for each in progress.sent):
-        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated "
-        return f"{doubt}once the VM was started, without it it would roll back again"
+        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated"
+        return f"{doubt} once the VM was started, without it it would roll back again"
     return f"{done}, but the marker {marker_name!r} is not made: do not repeat the task once the VM was started, it would roll back again"
 
 

@@ -14,6 +14,7 @@ import pytest
 import stage
 from emulator.server import Emulator
 from emulator.state import VmState
+from in_process import told
 
 PAGE = (stage.CHECKOUT / "docs" / "docsite" / "rst" / "guide_failures.rst").read_text()
 Run = Callable[..., Any]
@@ -21,8 +22,7 @@ Run = Callable[..., Any]
 
 def printed(answer: Any, *messages: str) -> bool:
     """Whether the page has each of these messages, and the answer says each, in its ``msg``, an entry's or a warning."""
-    warnings = [each if isinstance(each, str) else each["event"]["msg"] for each in answer.warnings]
-    said = [getattr(answer, "msg", ""), *(entry["msg"] for entry in getattr(answer, "results", [])), *warnings]
+    said = [getattr(answer, "msg", ""), *(entry["msg"] for entry in getattr(answer, "results", [])), *told(answer)]
     for message in messages:
         assert f"``{message}``" in PAGE, message
         pattern = ".*".join(re.escape(part.strip()) for part in message.split("…"))
@@ -136,7 +136,7 @@ def test_vm_that_is_on(cloud: Emulator, run: Run) -> None:
 def test_two_of_one_name(cloud: Emulator, snapshot: Run, roll_back: Run, disk: str) -> None:
     cloud.state.add_snapshot(disk, "before", age=60)
     assert printed(roll_back(), "… is ambiguous: …; give snapshot_ids")
-    assert printed(snapshot(name="before"), "… snapshots named …: …. The newest counts.")
+    assert printed(snapshot(name="before"), "… snapshots named …: …", "The newest counts.")
 
 
 def test_marker_that_is_taken(cloud: Emulator, roll_back: Run, disk: str) -> None:
