@@ -13,7 +13,7 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration sanity lint floor clean
+.PHONY: help demo test unit integration sanity lint floor soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: $(NOX) ## style, types, documentation, changelog
 	$(RUN)
 
 floor: $(NOX) ## the playbooks again, modules running on Python 3.9
+	$(RUN)
+
+soak: $(NOX) ## thousands of tasks in front of a cloud at its worst
 	$(RUN)
 
 clean: ## remove environments and caches

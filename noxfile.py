@@ -85,6 +85,13 @@ def floor(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Thousands of tasks in front of a cloud at its worst, and a table of what came of it."""
+    session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
+    session.run("python", "tests/soak", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """See it work, against an emulated cloud on this machine."""
     session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")

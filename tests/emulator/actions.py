@@ -301,6 +301,8 @@ def _page(params: Params, found: list[str], info: Callable[[str], Fields], quirk
     if shuffle := quirks.get("shuffle_pages"):
         rng: random.Random = shuffle["rng"]
         rng.shuffle(found)
+    if offset and "shift_pages" in quirks:
+        found = found[1:]
     return {"TotalCount": len(found), "Infos": [info(one) for one in found[offset : offset + limit]]}
 
 

@@ -101,6 +101,7 @@ KINDS: dict[str, Kind] = {
     "null_infos": Kind(actions=LISTS),
     "snapshot_name": Kind(actions=frozenset({"DescribeSnapshot"})),
     "shuffle_pages": Kind(actions=LISTS),
+    "shift_pages": Kind(actions=LISTS),
     "missing_id_fails": Kind(actions=frozenset({"DescribeSnapshot"})),
     # other work
     "fail_snapshot": Kind(actions=frozenset({"CreateSnapshot"})),

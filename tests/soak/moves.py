@@ -44,6 +44,7 @@ QUIRKS: tuple[dict[str, Any], ...] = (
     {"kind": "null_infos"},
     {"kind": "snapshot_name"},
     {"kind": "shuffle_pages"},
+    {"kind": "shift_pages"},
     {"kind": "missing_id_fails"},
 )
 """The same answer in other words."""

@@ -147,6 +147,7 @@ class World:
         self.model: dict[str, bytes] = {}
         """What the first bytes of every disk and snapshot have to be, once nothing is under way."""
         self.deleted: set[str] = set()
+        self._page = self.random.choice((_client.PAGE, _client.PAGE, 4))  # with small ones, lists have many
         self._active: dict[str, Run] = {}
         self._stack = ExitStack()
 
@@ -157,6 +158,7 @@ class World:
         self._printed = stack.enter_context(as_on_a_host())
         clock = _client.Clock(self.time.now, self.time.wall, self.time.sleep, lambda: 0.5)
         stack.enter_context(mock.patch.object(_client, "Clock", return_value=clock))
+        stack.enter_context(mock.patch.object(_client, "PAGE", self._page))
         stack.enter_context(mock.patch.object(_client.Client, "_post", self._on_its_way(_client.Client._post)))
         there = self.cloud.state
         for name, note in (

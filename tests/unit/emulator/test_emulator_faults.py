@@ -229,6 +229,16 @@ def test_shuffle_pages(call: Any, disk: str) -> None:
     assert set(first) == set(second) == ids
 
 
+def test_shift_pages(call: Any, disk: str) -> None:
+    for number in range(10):
+        call.state.add_snapshot(disk, f"s{number}")
+    there = call.ids("DescribeSnapshot")
+    call.emulator.add_faults({"kind": "shift_pages"})
+    first, second = (call("DescribeSnapshot", Offset=offset, Limit=5) for offset in (0, 5))
+    assert [each["SnapshotID"] for each in first["Infos"] + second["Infos"]] == there[:5] + there[6:]
+    assert (first["TotalCount"], second["TotalCount"]) == (10, 9)
+
+
 def strikes(fault: dict[str, Any], calls: int = 12, action: str = "DescribeDisk", **params: str) -> str:
     one = Fault(fault)
     return "".join("x" if one.strikes(action, params, now=0) else "." for _turn in range(calls))

@@ -271,6 +271,14 @@ def test_pages_in_random_order_are_never_believed(client: Client, cloud: Emulato
         listed(client, ticks)
 
 
+def test_list_that_loses_an_entry_between_two_pages_is_read_again(
+    client: Client, cloud: Emulator, snapshots: list[str], ticks: Any
+) -> None:
+    cloud.add_faults({"action": ACTION, "kind": "shift_pages", "skip": 1, "count": 1})
+    assert sorted(listed(client, ticks) or []) == sorted(snapshots)
+    assert len(cloud.calls()) == 5
+
+
 def test_another_refusal_is_not_taken_for_an_unknown_id(client: Client, cloud: Emulator, snapshots: list[str], ticks: Any) -> None:
     cloud.add_faults({"action": ACTION, "kind": "refuse", "ret_code": 150})
     with pytest.raises(FatalError) as caught:
