@@ -96,10 +96,13 @@ def _in_doubt(msg: str) -> bool:
 
 
 def _taken_for_another(run: Run, effect: Effect, world: World) -> bool:
-    """A create without an answer that lists hid, and one of the same name that they showed, which is named in its place."""
+    """A create without an answer that lists hid: it was sent once more with a warning, or one that lists showed is named in its place."""
+    if effect.do != "create":
+        return False
     shown = (each for each in world.effects.values() if (each.disk_id, each.name) == (effect.disk_id, effect.name))
     said = as_text(run.answer)
-    return effect.do == "create" and any(each.snapshot_id in said and each.visible < effect.visible for each in shown)
+    named = any(each.snapshot_id in said and each.visible < effect.visible for each in shown)
+    return named or any(effect.disk_id in line and "once more" in line for line in run.told)
 
 
 def done_as_told(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
