@@ -286,7 +286,7 @@ class Client:
             )
         if status == 429:
             raise TooFrequentError(f"{action}: calls come too often (HTTP status 429). It passes by itself.")
-        answer = _parsed(body) or {}
+        answer = _parsed(body, form["Signature"]) or {}
         ret_code = whole_number(answer.get("RetCode"))
         if ret_code == 0 and 200 <= status < 300:
             return answer
@@ -458,10 +458,10 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
     return met
 
 
-def _parsed(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in the body; None when there is none."""
+def _parsed(body: bytes, signed: str) -> dict[str, Any] | None:
+    """The JSON object in the body, without the signature that it may repeat; None when there is none."""
     try:
-        answer = _sound(json.loads(body.decode(), parse_constant=_refuse_constant), MOST_LEVELS)
+        answer = _sound(json.loads(body.decode(), parse_constant=_refuse_constant), signed, MOST_LEVELS)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
@@ -471,15 +471,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _sound(value: Any, levels: int) -> Any:
-    """The same value, with ``?`` for lone surrogates, which nobody could encode again. Raises ValueError when it has more levels."""
+def _sound(value: Any, signed: str, levels: int) -> Any:
+    """The same value, with ``***`` for the signature, and ``?`` for lone surrogates, which nobody could encode again.
+
+    Raises ValueError when it has more levels.
+    """
     if isinstance(value, str):
-        return SURROGATE.sub("?", value)
+        return SURROGATE.sub("?", value).replace(signed, "***")
     if isinstance(value, (dict, list)) and not levels:
         raise ValueError("nested too deep")
     if isinstance(value, dict):
-        return {_sound(key, 0): _sound(each, levels - 1) for key, each in value.items()}
-    return [_sound(each, levels - 1) for each in value] if isinstance(value, list) else value
+        return {_sound(key, signed, 0): _sound(each, signed, levels - 1) for key, each in value.items()}
+    return [_sound(each, signed, levels - 1) for each in value] if isinstance(value, list) else value
 
 
 def _host(location: str) -> str:

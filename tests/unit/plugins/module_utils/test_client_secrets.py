@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
@@ -66,6 +67,14 @@ def test_what_the_other_end_repeats(connect: Connect, endpoint: Serve, echo: str
         assert len(secret) >= 40
         for start in range(len(secret) - 11):
             assert secret[start : start + 12] not in said.getvalue()
+
+
+def test_answer_that_repeats_the_signature_is_passed_on_without_it(connect: Connect, endpoint: Serve) -> None:
+    server = endpoint(lambda request: http(json.dumps({"RetCode": 0, "Infos": [{request.form["Signature"]: [f"of {request.form}"]}]})))
+    answer = connect(server.url).write("DescribeSnapshot", {})
+    (request,) = server.requests
+    assert request.form["Signature"] not in str(answer)
+    assert answer["Infos"][0]["***"][0].startswith("of {'Region': 'cn'"), "and the rest is as it was sent"
 
 
 def test_the_url_and_the_headers_hold_no_secret(connect: Connect, endpoint: Serve) -> None:
