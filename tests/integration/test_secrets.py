@@ -101,9 +101,9 @@ class Watch:
         self.private_key = gate.cloud.connection["private_key"]
 
     def play(
-        self, plays: str | list[dict[str, Any]], *arguments: str, collections: Path = COLLECTIONS, **environment: str
+        self, plays: str | list[dict[str, Any]], *arguments: str, environment: dict[str, str] = DEBUG, collections: Path = COLLECTIONS
     ) -> subprocess.CompletedProcess[str]:
-        """Run plays at -vvvv through the gate. The keys are in the environment, but for what ``environment`` says."""
+        """Run plays at -vvvv through the gate, with the keys in the environment, and what ``environment`` adds to it."""
         book = self.folder / "playbook.yml"
         book.write_text(plays if isinstance(plays, str) else yaml.safe_dump(plays))
         here = {name: str(self.folder / name.lower()) for name in ("HOME", "TMPDIR", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TMP")}
@@ -193,7 +193,7 @@ def local(tasks: list[dict[str, Any]], **keywords: Any) -> list[dict[str, Any]]:
 
 
 def test_modules_with_the_keys_in_the_environment(watch: Watch, gate: Gate) -> None:
-    played = watch.play(local(tasks_that_succeed_and_fail(gate)), **DEBUG)
+    played = watch.play(local(tasks_that_succeed_and_fail(gate)))
     assert_all_was_done(played, gate)
     assert list(watch.folder.rglob("AnsiballZ_*.py")), "what was left was searched"
     watch.assert_nothing_leaked()
@@ -201,8 +201,8 @@ def test_modules_with_the_keys_in_the_environment(watch: Watch, gate: Gate) -> N
 
 def test_modules_with_the_private_key_as_an_option(watch: Watch, gate: Gate) -> None:
     given = {"module_defaults": {f"group/{CLOUD}all": {"private_key": "{{ lookup('ansible.builtin.env', 'GIVEN') }}"}}}
-    environment = {"UCLOUDSTACK_PRIVATE_KEY": "", "GIVEN": watch.private_key}
-    played = watch.play(local(tasks_that_succeed_and_fail(gate), **given), **DEBUG, **environment)
+    given_key = {"UCLOUDSTACK_PRIVATE_KEY": "", "GIVEN": watch.private_key}
+    played = watch.play(local(tasks_that_succeed_and_fail(gate), **given), environment={**DEBUG, **given_key})
     assert_all_was_done(played, gate)
     assert '"private_key": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"' in played.stdout
     watch.assert_nothing_leaked(but_by_ansible_core=True)
@@ -240,7 +240,7 @@ def test_roles_with_the_keys_in_the_environment(watch: Watch, gate: Gate, fleet:
     facts = {"gather_facts": True, "gather_subset": ["!env"]}
     refusing = {"gather_facts": False, "module_defaults": {f"group/{CLOUD}all": {"api_url": f"{gate.url}/refuse"}}}
     plays = [{"hosts": "all", "vars": variables, **facts, "tasks": good}, {"hosts": "all", "vars": variables, **refusing, "tasks": bad}]
-    played = watch.play(plays, "-i", fleet.write(), **DEBUG)
+    played = watch.play(plays, "-i", fleet.write())
     assert (played.returncode, gate.cloud.calls("DeleteSnapshot"), gate.cloud.calls("RollbackSnapshot")) == (0, 2, 2), played.stdout
     for role in ("guarded_maintenance", "snapshot_prune", "snapshot_rollback"):
         assert f"refused: {role}" in played.stdout, played.stdout
@@ -270,15 +270,15 @@ def test_exceptions_forced_at_each_layer(watch: Watch, gate: Gate) -> None:
     ]
     played = watch.play(local([{f"{CLOUD}snapshot": tasks["snapshot"]}]))
     assert played.returncode == 0, played.stdout
-    played = watch.play(local(broken), collections=watch.folder, **DEBUG)
+    played = watch.play(local(broken), collections=watch.folder)
     assert [place for place in EACH_LAYER if f"forced at {place}" not in played.stdout + played.stderr] == []
     assert played.stdout.count("Traceback (most recent call last)") >= len(EACH_LAYER)
     watch.assert_nothing_leaked()
 
 
 def test_facts_of_the_controller_without_its_environment(watch: Watch) -> None:
-    tasks = [{f"{CLOUD}vm_info": {}}]
-    played = watch.play(local(tasks, gather_facts=True, gather_subset=["all", "!env"]), **DEBUG)
+    tasks: list[dict[str, Any]] = [{f"{CLOUD}vm_info": {}}]
+    played = watch.play(local(tasks, gather_facts=True, gather_subset=["all", "!env"]))
     assert played.returncode == 0, played.stdout
     assert "ansible_date_time" in cached_facts(watch)
     watch.assert_nothing_leaked()
@@ -295,7 +295,7 @@ def test_what_ansible_core_shows_is_what_the_guide_warns_of(watch: Watch) -> Non
     - ucloudstack.cloud.vm_info: {{private_key: "{{{{ given }}}}"}}
     - ucloudstack.cloud.vm_info: {{private_key: {key}, name: "{{{{ nonsense }}}}"}}
 """
-    played = watch.play(plays, "-e", json.dumps({"given": key}), **DEBUG)
+    played = watch.play(plays, "-e", json.dumps({"given": key}))
     assert "'nonsense' is undefined" in played.stdout
     shown = [line for line in played.stdout.splitlines() if key in line]
     for where in ("EXEC /bin/sh -c 'UCLOUDSTACK_PRIVATE_KEY=", "extra_vars: ", EXECUTED, '"ansible_env": {', "vm_info: {private_key: "):
