@@ -83,8 +83,12 @@ def present(seen: Seen, progress: Progress, now: float, *, disk_id: str, name: s
     mine = seen.named(disk_id, name)
     new = [each for each in mine if each.snapshot_id not in progress.known]
     if lost and new:
+        # Another task may have made one at the same moment: ours has our remark, where lists show remarks at all.
+        ours = max(new, key=lambda each: (each.remark == remark, each.status not in USELESS, by_age(each)))
         msg = "created; the answer of the API was lost, the snapshot was found by its name"
-        return _made(replace(step, outcome="adopted", snapshot_id=new[-1].snapshot_id, msg=msg), seen, progress, now, lost[-1], wait)
+        step = replace(step, outcome="adopted", snapshot_id=ours.snapshot_id, msg=msg)
+        step = _made(step, seen, progress, now, lost[-1], wait)
+        return replace(step, warnings=(*step.warnings, *duplicate_warnings(new, "This task made one of them, and its answer was lost.")))
     usable = [each for each in mine if each.status == NORMAL]
     unfinished = [each for each in mine if each.status not in USELESS and each.status != NORMAL]
     step = replace(step, before=there, changed=False) if usable or unfinished else step
