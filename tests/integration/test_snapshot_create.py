@@ -89,6 +89,23 @@ def test_keys_may_come_from_module_defaults(fleet: Fleet, create: Create, cloud:
     assert fleet.snapshots("ansible-defaults") == sorted(fleet.disks())
 
 
+def test_manifest_is_in_the_home_folder_of_the_environment(fleet: Fleet, create: Create, tmp_path: Path) -> None:
+    home = tmp_path / "home"  # as in many containers, the user database names another
+    home.mkdir()
+    for run_id in ("home-1", "home-2"):  # the folder is made, and then there
+        played = create(
+            environment={"HOME": str(home)}, snapshot_create_run_id=run_id, ucloudstack_manifest_dir="~/.local/state/ucloudstack"
+        )
+        assert played.returncode == 0, played.stdout
+        assert (home / ".local" / "state" / "ucloudstack" / f"{run_id}.json").is_file()
+
+
+def test_folder_that_cannot_be_made_is_named_and_nothing_is_snapshotted(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    played = create(snapshot_create_run_id="nowhere", ucloudstack_manifest_dir="/proc/manifests")
+    assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
+    assert "web1: the manifest /proc/manifests/nowhere.json could not be written: There was an issue creating /proc/manifests" in played.stdout
+
+
 def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
     refused = fleet.disks("web2")[1]
     cloud.control("faults", "POST", [{"action": "CreateSnapshot", "kind": "refuse", "ret_code": 161, "params": {"DiskID": refused}}])
