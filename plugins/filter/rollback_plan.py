@@ -203,7 +203,8 @@ def rollback_plan(
                 yield f"{disk_id} is not a disk of the host any more"
         for disk_id in asked if known_ids else run_disks:
             if len(targets[disk_id]) != 1:
-                yield f"{disk_id} {_why_not(name, remark, candidates[disk_id], targets[disk_id])}"
+                others = _runs([each for each in snapshots if each["disk_id"] == disk_id], prefix, vm_id)
+                yield f"{disk_id} {_why_not(name, remark, candidates[disk_id], targets[disk_id], others)}"
         if mixed:
             yield (
                 f"only {', '.join(marked)} of its disks was put back to {name} before, and may have changed since: "
@@ -271,11 +272,18 @@ def _are_records(value: Any, needed: set[str]) -> bool:
     )
 
 
-def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record]) -> str:
+def _runs(snapshots: Sequence[Record], prefix: str, vm_id: str) -> list[str]:
+    """The runs of this VM that the snapshots of a disk are of, sorted."""
+    made = re.compile(rf"ucloudstack\.cloud run=(\S+) vm={re.escape(vm_id)} disks=[0-9]+")
+    matches = ((each["name"], made.fullmatch(each.get("remark") or "")) for each in snapshots)
+    return sorted({match[1] for name, match in matches if match and name == f"{prefix}{match[1]}"})
+
+
+def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record], others: Sequence[str]) -> str:
     if len(targets) > 1:
         return f"has {len(targets)} snapshots {name}, {' and '.join(each['snapshot_id'] for each in targets)}: delete the wrong one"
     if not candidates:
-        return f"has no snapshot {name}"
+        return f"has no snapshot {name}" + (f"; it has those of {', '.join(others)}" if others else "")
     first = candidates[0]
     if first.get("remark") != remark:
         return f"has a snapshot {name} with the remark {first.get('remark')!r}, and that of the run would be {remark!r}"

@@ -138,8 +138,26 @@ def test_run_whose_name_begins_like_another() -> None:
     run = {**RUN, "snapshots": []}
     assert plan([*TWO, *of_ten], run=run)["snapshot_ids"] == ["s1", "s2"]
     assert plan([*TWO, *of_ten], run=run, run_id="patch-10")["snapshot_ids"] == ["t1", "t2"]
-    assert plan(of_ten, run=run)["msg"] == f"d1 has no snapshot {NAME}"
-    assert plan(TWO, run=run, run_id="patch-10")["msg"] == "d1 has no snapshot n-patch-10"
+    assert plan(of_ten, run=run)["msg"] == f"d1 has no snapshot {NAME}; it has those of patch-10"
+    assert plan(TWO, run=run, run_id="patch-10")["msg"] == "d1 has no snapshot n-patch-10; it has those of patch-1"
+
+
+def test_runs_that_a_host_could_go_back_to_are_named() -> None:
+    def other(run_id: str, **change: str) -> Record:
+        return {**S1, "name": f"n-{run_id}", "remark": REMARK.replace("patch-1", run_id), **change}
+
+    there = [
+        other("b"),
+        other("a"),
+        other("c", name="n-c-r1"),
+        other("d", disk_id="d2"),
+        other("e", remark="by hand"),
+        other("f", name="f"),
+    ]
+    assert plan(there, run=BARE)["msg"] == f"d1 has no snapshot {NAME}; it has those of a, b"
+    assert (
+        plan([other("g", remark=REMARK.replace("vm-1", "vm-11").replace("patch-1", "g"))], run=BARE)["msg"] == f"d1 has no snapshot {NAME}"
+    )
 
 
 # ---- refused
