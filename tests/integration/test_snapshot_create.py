@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +104,9 @@ def test_manifest_is_in_the_home_folder_of_the_environment(fleet: Fleet, create:
 def test_folder_that_cannot_be_made_is_named_and_nothing_is_snapshotted(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_run_id="nowhere", ucloudstack_manifest_dir="/proc/manifests")
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
-    assert "web1: the manifest /proc/manifests/nowhere.json could not be written: There was an issue creating /proc/manifests" in played.stdout
+    assert (
+        "web1: the manifest /proc/manifests/nowhere.json could not be written: There was an issue creating /proc/manifests" in played.stdout
+    )
 
 
 def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
@@ -174,6 +177,32 @@ def test_wrong_variable_is_refused_by_name(fleet: Fleet, create: Create, cloud: 
     played = create(snapshot_create_limit="many")
     assert played.returncode == 2 and "snapshot_create_limit" in played.stdout
     assert cloud.control("calls") == []
+
+
+def test_host_with_a_wrong_variable_is_out_and_its_neighbours_are_protected(fleet: Fleet, create: Create) -> None:
+    fleet.variables["web1"]["snapshot_create_limit"] = "many"
+    played = create(snapshot_create_run_id="typo")
+    assert played.returncode == 2 and patched(played) == ["web2", "web3"]
+    assert fleet.snapshots("ansible-typo") == sorted(fleet.disks("web2", "web3"))
+
+
+def test_age_that_is_none_is_named(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    played = create(snapshot_create_max_age="soon")
+    assert played.returncode == 2 and "web1: snapshot_create_max_age is soon: it must be seconds, or a number with" in played.stdout
+    assert cloud.calls("CreateSnapshot") == 0
+
+
+def test_result_tells_the_seconds_between_the_first_and_the_last_snapshot_of_a_host(
+    fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path
+) -> None:
+    remark = f"ucloudstack.cloud run=apart vm={fleet.vms['web1']} disks=2"
+    cloud.call("CreateSnapshot", DiskID=fleet.disks("web1")[0], Name="ansible-apart", Remark=remark)
+    played = create(snapshot_create_run_id="apart")
+    assert played.returncode == 0, played.stdout
+    entry = json.loads((tmp_path / "manifests" / "apart.json").read_text())["hosts"]["web1"]
+    times = sorted(each["create_time"] for each in entry["snapshots"])
+    told = next(line for line in played.stdout.splitlines() if "PATCHED web1" in line)
+    assert times[0] < times[1] and int(re.findall(r"seconds\W+(\d+)", told)[0]) == times[1] - times[0]
 
 
 def test_check_mode_writes_nothing_anywhere(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ def test_no_policy_is_an_error(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -
     assert cloud.calls("DeleteSnapshot") == 0
 
 
+def test_age_that_is_none_is_named(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
+    played = prune(snapshot_prune_older_than="1month")
+    assert played.returncode == 2 and "web1: snapshot_prune_older_than is 1month: it must be seconds, or a number with" in played.stdout
+    assert cloud.control("calls") == []
+
+
 def test_snapshot_that_cannot_be_deleted_fails_its_host_alone(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     for name in ("ansible-1", "ansible-2"):
         fleet.snapshot(name, OURS, "web1", "web2")
