@@ -180,6 +180,9 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
     assert fleet.snapshots("ansible-old") == sorted(fleet.disks("web2")), "only a host that is verified is pruned"
     assert fleet.snapshots("ansible-theirs") == sorted(fleet.disks("web1", "web2"))
     assert failed(played) == ["web2", "web4", "web5"]
+    assert "web2: restored: Fail by itself: " in played.stdout
+    told = played.stdout + played.stderr
+    assert "DEPRECATION" not in told and "does not support" not in told
     statistics = played.stdout.split("CUSTOM STATS")[1]
     assert "guarded_maintenance_report" in statistics and all(host in statistics for host in fleet.vms)
 
@@ -219,7 +222,12 @@ def test_healthy_hosts_are_not_rolled_back_when_a_run_once_fails(fleet: Fleet, n
 
 
 def test_any_errors_fatal_and_a_lost_neighbour_roll_back_no_healthy_host(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
-    played = night("fatal", keywords={"any_errors_fatal": True, "hosts": "web1,web2,web3"}, fails=["web1"], lost=["web2"])
+    for name in ("ansible-older", "ansible-old"):
+        fleet.snapshot(name, "ucloudstack.cloud run=old vm=x disks=2", "web1", "web3")
+    cloud.control("calls", "DELETE")
+    pruned = {"guarded_maintenance_prune": True, "snapshot_prune_older_than": "0s", "snapshot_prune_keep_last": 2}
+    played = night("fatal", keywords={"any_errors_fatal": True, "hosts": "web1,web2,web3"}, fails=["web1"], lost=["web2"], **pruned)
+    assert fleet.snapshots("ansible-older") == sorted(fleet.disks("web1")), "the first host has failed, and the last is pruned"
     assert rolled_back(cloud) == set(fleet.disks("web1", "web2")), played.stdout
     assert night.patched == ["web3"]
     assert {host: each["state"] for host, each in night.report.items()} == {"web1": "restored", "web2": "restored", "web3": "verified"}
@@ -350,7 +358,31 @@ def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, night: 
     assert "nowhere.yml does not exist" in night("wrong", keywords={"hosts": "web1"}, guarded_maintenance_patch_tasks="nowhere.yml").stdout
     assert "the run id ../etc must be of letters" in night("../etc", keywords={"hosts": "web1"}).stdout
     assert "strategy: linear" in night("wrong", keywords={"hosts": "web1,web3", "strategy": "free"}).stdout
+    only = {"hosts": "web1"}
+    assert "must name a task file beside the playbook" in night("wrong", keywords=only, guarded_maintenance_patch_tasks="").stdout
+    full = "has 0 snapshots and may have 1, 2 more are needed; 0 of them"
+    assert full in night("wrong", keywords=only, snapshot_create_limit=1).stdout
+    full = "has 0 snapshots and may have 2, 3 more are needed; 0 of them"
+    assert full in night("wrong", keywords=only, snapshot_create_limit=2, snapshot_rollback_backup=True).stdout
     assert not writes(cloud) and not (night.folder / "manifests").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("snapshot_rollback_stop_timeout", "soon", "argument 'snapshot_rollback_stop_timeout' is of type"),
+        ("snapshot_create_max_age", "soon", "web1: snapshot_create_max_age is soon: it must be seconds, or a number with s, m, h, d or w."),
+        ("snapshot_prune_older_than", "1month", "web1: snapshot_prune_older_than is 1month: it must be seconds"),
+        ("snapshot_prune_keep_last", "many", "argument 'snapshot_prune_keep_last' is of type"),
+        ("guarded_maintenance_prefix", "", "a snapshot_prune_prefix that is not empty"),
+    ],
+)
+def test_wrong_variable_of_an_inner_role_is_refused_before_anything_is_written(
+    variable: str, value: str, words: str, night: Night, cloud: stage.Cloud
+) -> None:
+    played = night("wrong", keywords={"hosts": "web1"}, guarded_maintenance_prune=True, **{variable: value})
+    assert failed(played) == ["web1"] and words in played.stdout
+    assert cloud.control("calls") == [] and not (night.folder / "manifests").exists()
 
 
 def test_killed_at_ten_random_moments_it_ends_as_if_undisturbed(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
