@@ -160,7 +160,7 @@ def test_folder_that_is_no_mount_point_is_refused(now: Now, mount: Mount, cloud:
     folder.mkdir()
     played = now(freeze=str(folder))
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
-    assert f"web1: {folder} was not frozen: it is no mount point" in played.stdout
+    assert f"web1 is not protected: The file system is frozen: web1: {folder} was not frozen: it is no mount point" in played.stdout
     assert not mount.thaw()
 
 

@@ -348,7 +348,7 @@ def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, night: Night
     )
     assert played.returncode == 0, played.stdout
     assert not writes(cloud) and fleet.checksums() == before and not (night.folder / "manifests").exists()
-    assert "web1: ansible-check holds" in played.stdout and "web1: 2 snapshots had expired." in played.stdout
+    assert "web1: ansible-check would hold" in played.stdout and "web1: 2 snapshots had expired." in played.stdout
     assert "web1: planned" in played.stdout and "web2: planned" in played.stdout
 
 

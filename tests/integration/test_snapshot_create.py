@@ -209,6 +209,7 @@ def test_check_mode_writes_nothing_anywhere(fleet: Fleet, create: Create, cloud:
     played = create("--check", snapshot_create_run_id="check")
     assert played.returncode == 0, played.stdout
     assert patched(played) == ["web1", "web2", "web3"]
+    assert f"web1: ansible-check would hold {', '.join(fleet.disks('web1'))}." in played.stdout
     assert cloud.calls("CreateSnapshot") == 0 and not (tmp_path / "manifests").exists()
 
 
@@ -217,10 +218,13 @@ def test_users_tasks_run_before_and_always_after(fleet: Fleet, create: Create, c
     line = {"regexp": "^$", "line": "", "path": str(log), "create": True}
     for name in ("before", "after"):
         task = {"ansible.builtin.lineinfile": {**line, "line": f"{name} {{{{ inventory_hostname }}}}"}, "throttle": 1}
-        extra = [{"ansible.builtin.fail": {"msg": "no"}, "when": "inventory_hostname == 'web2'"}] if name == "before" else []
+        extra = (
+            [{"name": "Not now", "ansible.builtin.fail": {"msg": "no"}, "when": "inventory_hostname == 'web2'"}] if name == "before" else []
+        )
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump([task, *extra]))
     played = create(snapshot_create_run_id="tasks", snapshot_create_before_tasks="before.yml", snapshot_create_after_tasks="after.yml")
     assert played.returncode == 2 and patched(played) == ["web1", "web3"]
+    assert "web2 is not protected: Not now: no" in played.stdout
     hosts = json.loads((tmp_path / "manifests" / "tasks.json").read_text())["hosts"]
     assert {host: entry["state"] for host, entry in hosts.items()} == {"web1": "snapshotted", "web2": "failed", "web3": "snapshotted"}
     assert sorted(log.read_text().split("\n")[:-1]) == sorted(f"{name} {host}" for name in ("after", "before") for host in fleet.vms)
