@@ -159,6 +159,13 @@ def test_host_without_vm_and_disks_is_named(fleet: Fleet, create: Create) -> Non
     assert patched(played) == ["web1", "web3"]
 
 
+def test_vm_that_does_not_exist_is_named(fleet: Fleet, create: Create) -> None:
+    fleet.variables["web2"] = {"ucloudstack_vm_id": "vm-typo"}
+    played = create(snapshot_create_run_id="typo")
+    assert "web2: the VM vm-typo does not exist: check ucloudstack_vm_id and the region." in played.stdout
+    assert patched(played) == ["web1", "web3"]
+
+
 def test_two_hosts_that_claim_one_disk_are_refused(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web1")[:1]}
     played = create(snapshot_create_run_id="claimed")
