@@ -27,8 +27,8 @@ def once(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
     for effect in (each for each in run.effects if each.do == "create"):
         look = run.last_look(effect.disk_id, effect.at)
         for other in (world.effects[each] for each in effect.beside):
-            if other.visible > run.ended and world.runs[other.run] in rest:
-                continue  # users raced, and lists hid the one from the other: nobody can know
+            if world.runs[other.run] in rest and max(effect.visible, other.visible) > run.ended:
+                continue  # users raced, and lists hid one of the two: nobody can know
             if other.visible < look:
                 yield f"made {effect.snapshot_id} though {other.snapshot_id} of {effect.disk_id} was listed when it last looked"
             elif not any(_warns(each, effect, other) for each in {run.number: run, other.run: world.runs[other.run]}.values()):
