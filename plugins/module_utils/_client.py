@@ -14,17 +14,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import queue
 import re
 import ssl
 import threading
 import traceback
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline, growing
@@ -52,9 +54,17 @@ except ImportError:
 
 PAGE = 100
 """Most entries an answer may hold (API guide 5.2)."""
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
+MOST_VALUES = 100_000
 MOST_LEVELS = 20
-"""An answer of 100 entries has some 100 kB, and 5 levels; what is larger or deeper than this is none."""
+MOST_DIGITS = 30
+LONGEST_KEY = 100
+"""An answer of 100 entries has some 100 kB, 5,000 values and 5 levels; what is larger or deeper than this is none.
+
+What 2 MB of JSON become in memory is up to the number of values: 100,000 commas, colons and brackets take less than 20 MB, however they are written.
+"""
+MOST_ENTRIES = 100_000
+"""Most entries of a list, all its pages together: one that says it has more is no list, or cannot be held."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 CONNECT_TIMEOUT = 10.0
 READ_ATTEMPTS = 5
@@ -71,6 +81,7 @@ CERTIFICATE_ADVICE = {
 """By what OpenSSL says of a certificate: not yet valid, expired, another name, another address."""
 
 Params = Mapping[str, Any]
+Record = TypeVar("Record")
 
 
 class UnsettledListingError(UCloudStackError):
@@ -91,6 +102,14 @@ class Config:
     ca_path: str | None = None
     request_timeout: float = 30.0
     parallelism: int = 16
+
+
+def read_entries(action: str, entries: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], Record]) -> list[Record]:
+    """What ``read`` makes of each entry of a list. Raises UnknownFateError where it raises ValueError."""
+    try:
+        return [read(entry) for entry in entries]
+    except ValueError as error:
+        raise UnknownFateError(f"{action}: the answer is not as the API guide describes it: {error}.") from None
 
 
 def flatten(params: Params) -> dict[str, str]:
@@ -233,7 +252,11 @@ class Client:
             first_page = len(entries)
             if most_pages is not None and total - first_page > most_pages * max(first_page - 1, 0):
                 return None
+            if total > MOST_ENTRIES:
+                raise FatalError(f"{action}: the list has {total} entries, and {MOST_ENTRIES} can be read: ask for fewer, by their ids.")
             while 1 < len(entries) < total:
+                if not deadline.left:
+                    raise UnknownFateError(f"{action}: time was up before all pages of the list were read.")
                 offset = len(entries) - 1
                 now_total, page = self._page(action, params, offset, deadline)
                 if now_total != total or len(page) < 2 or page[0].get(key) != entries[-1].get(key):
@@ -244,7 +267,7 @@ class Client:
         raise UnsettledListingError(f"{action}: the list kept changing while its pages were read. Run the task again.")
 
     def by_ids(self, action: str, ids_name: str, ids: Sequence[str], key: str, deadline: Deadline) -> list[dict[str, Any]]:
-        """The entries of these ids that exist, 100 ids a call. Raises what :meth:`listing` raises."""
+        """The entries of these ids that exist, and no others, 100 ids a call. Raises what :meth:`listing` raises."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(ids), PAGE):
             found += self._some_by_ids(action, ids_name, list(ids[start : start + PAGE]), key, deadline)
@@ -252,7 +275,7 @@ class Client:
 
     def _some_by_ids(self, action: str, ids_name: str, ids: list[str], key: str, deadline: Deadline) -> list[dict[str, Any]]:
         try:
-            return self.listing(action, {ids_name: ids}, key, deadline) or []
+            found = self.listing(action, {ids_name: ids}, key, deadline) or []
         except NotFoundError:
             # No guide says whether an unknown id is left out or fails the whole call; where it fails, halves find it quickly.
             if len(ids) == 1:
@@ -260,6 +283,8 @@ class Client:
             middle = len(ids) // 2
             halves = (ids[:middle], ids[middle:])
             return [entry for half in halves for entry in self._some_by_ids(action, ids_name, half, key, deadline)]
+        # An API that knows no such filter lists all there are; one without an id is for others to judge.
+        return [entry for entry in found if entry.get(key) in (None, "") or str(entry[key]) in ids]
 
     def _page(self, action: str, params: Params, offset: int, deadline: Deadline) -> tuple[int, list[dict[str, Any]]]:
         answer = self.read(action, {**params, "Offset": offset, "Limit": PAGE}, deadline)
@@ -332,14 +357,12 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = bytearray()
-                while chunk := response.raw.read(65536, decode_content=True):
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        return UnknownFateError(
-                            f"{action}: {config.api_url} sent more than {MOST_BYTES} bytes, which no answer of the API has."
-                        )
-                return response.status_code, response.headers.get("Location", ""), bytes(body)
+                body = _body(response)
+                if len(body) > MOST_BYTES:
+                    return UnknownFateError(
+                        f"{action}: {config.api_url} sent more than {MOST_BYTES} bytes, which no answer of the API has."
+                    )
+                return response.status_code, response.headers.get("Location", ""), body
         except Exception as error:  # noqa: BLE001 (requests and urllib3 raise many kinds, which differ between their versions)
             return _classified(action, config, error, secrets)
 
@@ -424,6 +447,21 @@ def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
     return ContextAdapter(pool_connections=1, pool_maxsize=connections)
 
 
+def _body(response: Any) -> bytes:
+    """The body, unpacked; of one that is too large, no more than shows it.
+
+    urllib3 is not asked to unpack: older ones make 64 MB of 64 kB at once. Nor is it asked to ``read``, where it knows ``read1``:
+    http.client takes a chunk that says it has -1 bytes for one without end, and would fetch all of it.
+    """
+    fetch = getattr(response.raw, "read1", response.raw.read)
+    body = bytearray()
+    while len(body) <= MOST_BYTES and (chunk := fetch(65536, decode_content=False)):
+        body += chunk
+    if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        return zlib.decompressobj(zlib.MAX_WBITS + 32).decompress(body, MOST_BYTES + 1)
+    return bytes(body)
+
+
 def _classified(action: str, config: Config, error: Exception, secrets: Sequence[str]) -> UCloudStackError:
     """What an exception of requests, or of what it rests on, says of the request's fate."""
     causes = list(_causes(error))
@@ -459,9 +497,11 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
 
 
 def _parsed(body: bytes, signed: str) -> dict[str, Any] | None:
-    """The JSON object in the body, without the signature that it may repeat; None when there is none."""
+    """The JSON object in the body, without the signature that it may repeat; None when there is none, or one that no API sends."""
+    if sum(map(body.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+        return None
     try:
-        answer = _sound(json.loads(body.decode(), parse_constant=_refuse_constant), signed, MOST_LEVELS)
+        answer = _sound(json.loads(body.decode(), parse_int=_integer, parse_constant=_refuse_constant), signed, MOST_LEVELS)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
@@ -471,18 +511,32 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:  # Pythons without a limit of their own would take minutes over a million of them
+        raise ValueError("a number of too many digits")
+    return int(digits)
+
+
 def _sound(value: Any, signed: str, levels: int) -> Any:
     """The same value, with ``***`` for the signature, and ``?`` for lone surrogates, which nobody could encode again.
 
-    Raises ValueError when it has more levels.
+    Raises ValueError when it has more levels, or holds what a module could not return: an infinite number, or a key that is none.
     """
     if isinstance(value, str):
         return SURROGATE.sub("?", value).replace(signed, "***")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number too large")
     if isinstance(value, (dict, list)) and not levels:
         raise ValueError("nested too deep")
     if isinstance(value, dict):
-        return {_sound(key, signed, 0): _sound(each, signed, levels - 1) for key, each in value.items()}
+        return {_key(key, signed): _sound(each, signed, levels - 1) for key, each in value.items()}
     return [_sound(each, signed, levels - 1) for each in value] if isinstance(value, list) else value
+
+
+def _key(key: str, signed: str) -> str:
+    if len(key) > LONGEST_KEY or key.startswith("__"):  # what ansible-core reads results by: __ansible_type and the like
+        raise ValueError("a key that is none")
+    return SURROGATE.sub("?", key).replace(signed, "***")
 
 
 def _host(location: str) -> str:
