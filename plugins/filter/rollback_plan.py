@@ -128,7 +128,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import backup_remark, marker_remark
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, ROLLING_BACK, Snapshot
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, ROLLING_BACK, Snapshot, quoted
 
 ON = {"Running", "Starting", "Restarting"}
 HIGHEST = 9  # a name has 30 characters, and the run id leaves three of them for the suffix
@@ -286,7 +286,7 @@ def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequ
         return f"has no snapshot {name}" + (f"; it has those of {', '.join(others)}" if others else "")
     first = candidates[0]
     if first.get("remark") != remark:
-        return f"has a snapshot {name} with the remark {first.get('remark')!r}, and that of the run would be {remark!r}"
+        return f"has a snapshot {name} with the remark {quoted(first.get('remark'))}, and that of the run would be {remark!r}"
     if first["status"] not in (NORMAL, ROLLING_BACK):
         return f"has a snapshot {name} that is {first['status']}"
     return f"has a snapshot {name}, {first['snapshot_id']}, that is not the one in the manifest"

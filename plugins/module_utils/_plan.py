@@ -32,6 +32,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
     Step,
     by_age,
     iso_utc,
+    quoted,
 )
 
 LOST_ANSWER_SECONDS = 30.0
@@ -141,7 +142,7 @@ def _made(step: Step, seen: Seen, progress: Progress, now: float, sent: Sent, wa
 
 def absent(seen: Seen, progress: Progress, now: float, *, snapshot: Snapshot, wait: bool) -> Step:
     """This snapshot does not exist any more. Outcomes: deleted, absent, pending, failed."""
-    what = f"{snapshot.disk_id}: snapshot {snapshot.snapshot_id} named {snapshot.name!r}"
+    what = f"{snapshot.disk_id}: snapshot {snapshot.snapshot_id} named {quoted(snapshot.name)}"
     step = Step(
         "delete", "deleted", snapshot.disk_id, snapshot.snapshot_id, "to be deleted", changed=True, before=what, after=f"{what} is gone"
     )
@@ -216,7 +217,7 @@ def rollback_plan(
     step = replace(
         step,
         snapshot_id=target.snapshot_id,
-        after=f"{disk_id}: data of {target.snapshot_id} named {target.name!r}, {iso_utc(target.create_time) or 'of unknown age'}",
+        after=f"{disk_id}: data of {target.snapshot_id} named {quoted(target.name)}, {iso_utc(target.create_time) or 'of unknown age'}",
     )
     for option, copy in (("marker_name", marker_name), ("backup_name", backup_name)):
         if copy == target.name:
@@ -433,7 +434,7 @@ def duplicate_warnings(snapshots: Sequence[Snapshot], which: str = "The newest c
 def _remark_warnings(snapshot: Snapshot, remark: str) -> tuple[str, ...]:
     if not remark or snapshot.remark == remark:
         return ()
-    return (f"{snapshot.snapshot_id} of {snapshot.disk_id} has the remark {snapshot.remark!r}; a remark cannot be changed.",)
+    return (f"{snapshot.snapshot_id} of {snapshot.disk_id} has the remark {quoted(snapshot.remark)}; a remark cannot be changed.",)
 
 
 def _done(step: Step, outcome: str, msg: str, **changes: Any) -> Step:

@@ -28,6 +28,8 @@ UNLISTED = "not listed"
 LOST_DISK = frozenset({"Deleting", "Deleted", "Releasing", "Released", "Failed", UNLISTED})
 """States that do not pass into a usable one."""
 
+ID_LENGTH = 255
+STATUS_LENGTH = 50
 NAME_LENGTH = 30
 REMARK_LENGTH = 100
 
@@ -78,17 +80,20 @@ class Snapshot:
 
     @classmethod
     def from_api(cls, info: Any) -> Snapshot:
-        """Read one entry. Raises ValueError when it is no object, or lacks the ids that everything else hangs on."""
+        """Read one entry. Raises ValueError when it is no object, or lacks the ids that everything else hangs on.
+
+        Name and remark are what somebody wrote, and stay as they are; ids and status are the API's own, and must be words.
+        """
         if not isinstance(info, dict):
             raise ValueError("an entry of Infos is not an object")
         rest = dict(info)
         # The guide's table calls it Name, its example SnapshotName.
         names = [rest.pop(key, None) for key in ("Name", "SnapshotName")]
         snapshot = cls(
-            snapshot_id=_text(rest.pop("SnapshotID", None)),
-            disk_id=_text(rest.pop("DiskID", None)),
+            snapshot_id=_id(rest.pop("SnapshotID", None)),
+            disk_id=_id(rest.pop("DiskID", None)),
             name=next((_text(name) for name in names if name not in (None, "")), ""),
-            status=_text(rest.pop("SnapshotStatus", None)),
+            status=_status(rest.pop("SnapshotStatus", None)),
             create_time=whole_number(rest.pop("CreateTime", None)),
             remark=_text(rest.pop("Remark", None)),
             disk_type=_text(rest.pop("DiskType", None)),
@@ -124,6 +129,30 @@ def _text(value: Any) -> str:
     return "" if value is None or isinstance(value, (dict, list)) else str(value)
 
 
+def is_id(text: str) -> bool:
+    """Whether this can be an id: nothing empty, nor what would break the line of a message or pretend to be more than one word."""
+    return 0 < len(text) <= ID_LENGTH and text.isprintable() and " " not in text
+
+
+def quoted(text: str | None) -> str:
+    """What somebody wrote, for a line that another one reads: in quotes, not too long, and escaped where it cannot be printed."""
+    return repr(text[:REMARK_LENGTH] + "..." if text and len(text) > REMARK_LENGTH else text)
+
+
+def _id(value: Any) -> str:
+    text = _text(value)
+    if text and not is_id(text):
+        raise ValueError("an entry of Infos has an id that is none")
+    return text
+
+
+def _status(value: Any) -> str:
+    text = _text(value)
+    if not text.isprintable() or len(text) > STATUS_LENGTH:
+        raise ValueError("an entry of Infos has a status that is none")
+    return text
+
+
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
@@ -145,6 +174,11 @@ class Disk:
     vm_id: str = ""
     vm_state: str = ""
 
+    @classmethod
+    def from_api(cls, info: Mapping[str, Any]) -> Disk:
+        """Read one entry of ``Infos`` of DescribeDisk. Raises ValueError when an id or the status is none."""
+        return cls(_id(info.get("DiskID")), _status(info.get("DiskStatus")), _id(info.get("AttachResourceID") or None))
+
 
 @dataclass(frozen=True)
 class Vm:
@@ -162,15 +196,15 @@ class Vm:
 
     @classmethod
     def from_api(cls, info: Mapping[str, Any]) -> Vm:
-        """Read one entry of ``Infos``, tolerant of what is missing."""
+        """Read one entry of ``Infos``, tolerant of what is missing. Raises ValueError when an id or the state is none."""
         return cls(
-            vm_id=_text(info.get("VMID")),
+            vm_id=_id(info.get("VMID")),
             name=_text(info.get("Name")),
-            state=_text(info.get("State")),
+            state=_status(info.get("State")),
             ips=tuple(_text(each.get("IP")) for each in _objects(info.get("IPInfos"))),
             disks=tuple(
                 {
-                    "disk_id": _text(each.get("DiskID")),
+                    "disk_id": _id(each.get("DiskID")),
                     "type": _text(each.get("Type")),
                     "name": _text(each.get("Name")),
                     "size": whole_number(each.get("Size")),

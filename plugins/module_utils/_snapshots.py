@@ -11,17 +11,17 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError, read_entries
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotFoundError, UnknownFateError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, is_id
 
 
 def create(client: Client, disk_id: str, name: str, remark: str, deadline: Deadline) -> str:
     """CreateSnapshot: answers at once with the new id, the work goes on after it. Raises as :meth:`Client.write`."""
     answer = client.write("CreateSnapshot", {"DiskID": disk_id, "Name": name, "Remark": remark or None}, deadline)
     snapshot_id = answer.get("SnapshotID")
-    if not isinstance(snapshot_id, str) or not snapshot_id:
+    if not isinstance(snapshot_id, str) or not is_id(snapshot_id):
         raise UnknownFateError("CreateSnapshot: the API reported success, but gave no SnapshotID.")
     return snapshot_id
 
@@ -76,7 +76,4 @@ def _listing(client: Client, params: dict[str, Any], deadline: Deadline, most_pa
 
 
 def _records(entries: Iterable[dict[str, Any]]) -> list[Snapshot]:
-    try:
-        return [Snapshot.from_api(entry) for entry in entries]
-    except ValueError as error:
-        raise UnknownFateError(f"DescribeSnapshot: the answer is not as the API guide describes it: {error}.") from None
+    return read_entries("DescribeSnapshot", entries, Snapshot.from_api)

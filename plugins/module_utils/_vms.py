@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, read_entries
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import STABLE_DISK, UNLISTED, Disk, Vm
@@ -24,11 +23,10 @@ def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> 
     Raises as :meth:`Client.listing`.
     """
     try:
-        found = client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline)
+        found = _disks(client, disk_ids, deadline)
     except NoPermissionError as error:
         return {}, [f"It could not be checked that the VMs of the disks are off: {error}"]
-    attached = {_text(info, "DiskID"): (_text(info, "DiskStatus"), _text(info, "AttachResourceID")) for info in found}
-    vm_ids = sorted({vm_id for _status, vm_id in attached.values()} - {""})
+    vm_ids = sorted({disk.vm_id for disk in found} - {""})
     states, warnings = {}, []
     try:
         states = {vm.vm_id: vm.state for vm in by_ids(client, vm_ids, deadline)}
@@ -38,28 +36,28 @@ def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> 
         unlisted = [vm_id for vm_id in vm_ids if vm_id not in states]
         if unlisted:
             warnings = [f"It could not be checked that the VMs {', '.join(unlisted)} are off: they are not listed for this key."]
-    disks = {disk_id: Disk(disk_id, status, vm_id, states.get(vm_id, "")) for disk_id, (status, vm_id) in attached.items()}
+    disks = {disk.disk_id: replace(disk, vm_state=states.get(disk.vm_id, "")) for disk in found}
     return {disk_id: disks.get(disk_id, Disk(disk_id, UNLISTED)) for disk_id in disk_ids}, warnings
 
 
 def by_ids(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> list[Vm]:
     """The VMs of these ids that exist. Raises as :meth:`Client.listing`."""
-    return [Vm.from_api(info) for info in client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline)]
+    return read_entries("DescribeVMInstance", client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline), Vm.from_api)
 
 
 def everything(client: Client, deadline: Deadline) -> list[Vm]:
     """All VMs that the key may see. Raises as :meth:`Client.listing`."""
-    return [Vm.from_api(info) for info in client.listing("DescribeVMInstance", {}, "VMID", deadline) or []]
+    return read_entries("DescribeVMInstance", client.listing("DescribeVMInstance", {}, "VMID", deadline) or [], Vm.from_api)
 
 
 def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> list[Vm]:
     """The same VMs, knowing which of their disks are at work. Raises as :meth:`Client.listing`."""
     disk_ids = [disk_id for vm in vms for disk_id in vm.disk_ids]
     try:
-        found = client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline)
+        found = _disks(client, disk_ids, deadline)
     except NoPermissionError:
         return list(vms)  # the API itself refuses a VM whose disks are at work
-    at_work = {_text(info, "DiskID") for info in found if _text(info, "DiskStatus") not in STABLE_DISK}
+    at_work = {disk.disk_id for disk in found if disk.status not in STABLE_DISK}
     return [replace(vm, unstable=tuple(disk_id for disk_id in vm.disk_ids if disk_id in at_work)) for vm in vms]
 
 
@@ -78,5 +76,5 @@ def power_off(client: Client, vm_id: str, deadline: Deadline) -> None:
     client.write("PoweroffVMInstance", {"VMID": vm_id}, deadline)
 
 
-def _text(info: dict[str, Any], key: str) -> str:
-    return str(info.get(key) or "")
+def _disks(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> list[Disk]:
+    return read_entries("DescribeDisk", client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline), Disk.from_api)
