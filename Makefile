@@ -13,7 +13,7 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration sanity lint floor soak clean
+.PHONY: help demo test unit integration sanity lint floor soak fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ floor: $(NOX) ## the playbooks again, modules running on Python 3.9
 	$(RUN)
 
 soak: $(NOX) ## thousands of tasks in front of a cloud at its worst
+	$(RUN)
+
+fuzz: $(NOX) ## read 100 times as many odd answers as `make unit` does, other ones every time
 	$(RUN)
 
 clean: ## remove environments and caches

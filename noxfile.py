@@ -92,6 +92,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Odd answers of the API, 100 times as many as in the session unit, and other ones every time."""
+    session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
+    tests = ("tests/unit/plugins/module_utils/test_reader_fuzz.py", "tests/unit/plugins/modules/test_module_fuzz.py")
+    session.run("pytest", *tests, *session.posargs, env={"UCLOUDSTACK_TEST_FUZZ": "100"})
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """See it work, against an emulated cloud on this machine."""
     session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
