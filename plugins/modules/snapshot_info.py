@@ -100,11 +100,11 @@ snapshots:
       type: str
       sample: Boot
     name:
-      description: Name of the snapshot.
+      description: Name of the snapshot, character for character as somebody gave it, printable or not.
       type: str
       sample: before-patch-2026-11
     remark:
-      description: Remark of the snapshot.
+      description: Remark of the snapshot, character for character as somebody gave it, printable or not.
       type: str
       sample: before the November patches
     status:

@@ -71,7 +71,7 @@ vms:
       type: str
       sample: vm-web07
     name:
-      description: Name of the VM.
+      description: Name of the VM, character for character as somebody gave it, printable or not.
       type: str
       sample: web07
     state:

@@ -84,7 +84,7 @@ ENTRIES: dict[str, dict[str, list[Any]]] = {
         "SnapshotID": SNAPSHOTS,
         "DiskID": DISKS,
         "SnapshotStatus": SNAPSHOT_STATES,
-        "Name": ["before", "mark", "back", "other"],
+        "Name": ["before", "mark", "back", "two\nlines \x1b[2J"],
         "CreateTime": [1_795_428_000, "1795428000", 1_795_428_001],
         "Remark": REMARKS,
         "Unknown": ["x"],

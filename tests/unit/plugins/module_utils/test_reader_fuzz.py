@@ -123,7 +123,7 @@ def test_the_corpus_of_an_action(read_all: Callable[..., list[bool]], action: st
 def test_any_answer_is_read_or_refused(read_all: Callable[..., list[bool]], action: str) -> None:
     met = set()
 
-    @fuzz.fuzzing(60 if action in fuzz.LISTS else 20)
+    @fuzz.fuzzing(120 if action in fuzz.LISTS else 30)
     @given(st.lists(fuzz.bodies(action), min_size=1, max_size=3))
     def try_it(answers: list[fuzz.Body]) -> None:
         met.update(read_all(action, answers))
@@ -163,7 +163,7 @@ def test_the_corpus_of_bytes_in_place_of_http(exchange: Callable[[bytes], bool])
 def test_any_bytes_in_place_of_http(exchange: Callable[[bytes], bool]) -> None:
     met = set()
 
-    @fuzz.fuzzing(150)
+    @fuzz.fuzzing(200)
     @given(st.sampled_from([body.content for body in fuzz.corpus("http")]).flatmap(fuzz.mutated) | st.binary(max_size=200))
     def try_it(content: bytes) -> None:
         met.add(exchange(content))
