@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,14 @@ def kept(action: str) -> list[Body]:
 def _read(entry: dict[str, Any]) -> Body:
     text = entry["text"] if "text" in entry else json.dumps(entry["answer"], ensure_ascii=False)
     return Body(text.encode(errors="surrogateescape"), entry.get("status", 200), entry["why"])
+
+
+def keys(value: Any) -> Iterator[str]:
+    """All keys of all objects in there."""
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from keys(inner)
 
 
 # ---- JSON
