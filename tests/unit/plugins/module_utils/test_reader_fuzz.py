@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fuzz
@@ -54,15 +55,16 @@ def check_record(record: Snapshot | Vm) -> None:
     result = record.as_result()
     assert not any(key.startswith("__") for key in fuzz.keys(result)), "ansible-core would take such an object for one of its own"
     assert json.loads(json.dumps(result, ensure_ascii=False).encode(), parse_constant=fail) == result
-    ids = [record.snapshot_id, record.disk_id] if isinstance(record, Snapshot) else [record.vm_id, *record.disk_ids]
-    assert all(is_id(each) for each in ids if each) and (record.snapshot_id and record.disk_id if isinstance(record, Snapshot) else True)
-    assert (record.status if isinstance(record, Snapshot) else record.state).isprintable()
+    if isinstance(record, Snapshot):
+        assert is_id(record.snapshot_id) and is_id(record.disk_id) and record.status.isprintable()
+    else:
+        assert all(is_id(each) for each in [record.vm_id, *record.disk_ids] if each) and record.state.isprintable()
 
 
 def check_error(error: UCloudStackError) -> None:
     """It is one line, that no terminal takes for anything but text, and carries nothing of the request."""
     assert str(error) and str(error).isprintable() and len(str(error)) < 1000
-    assert error.ret_code is None or (isinstance(error.ret_code, int) and error.ret_code)
+    assert type(error.ret_code) in (int, type(None)) and error.ret_code != 0
     assert error.__cause__ is None
 
 
@@ -105,7 +107,7 @@ def read_all(connect: Connect, ticks: Any, monkeypatch: pytest.MonkeyPatch) -> C
             left.clear()
             left[action] = list(answers)
             began = ticks.elapsed
-            could.append(check(lambda read=read: read(client, ticks.deadline(60))))
+            could.append(check(partial(read, client, ticks.deadline(60))))
             assert ticks.elapsed - began < 90
         return could
 
