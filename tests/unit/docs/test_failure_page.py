@@ -173,7 +173,7 @@ def of_roles() -> Iterator[str]:
         for template in templates:
             inside, _end, behind = re.split(r"([%}]}(?!}))", template, maxsplit=1)
             around += GAP + behind
-            yield from filter(spoken, re.findall(r"'([^']*)'", inside))
+            yield from (each for each in re.findall(r"'([^']*)'", inside) if spoken(each) and not each.endswith(".yml"))
         yield from filter(spoken, (each.strip() for each in around.split(GAP)))
 
 
