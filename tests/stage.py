@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 MIB = 1024 * 1024
@@ -34,12 +35,45 @@ def link_collection(folder: Path) -> Path:
     return folder
 
 
+class EmulatorProcess:
+    """``python tests/emulator``, running. Killed and started again, it is the same cloud: at the same port, with the same keys."""
+
+    def __init__(self, state_dir: Path, *arguments: str) -> None:
+        """Raises RuntimeError when it does not start."""
+        self._command = [sys.executable, str(CHECKOUT / "tests" / "emulator"), "--state-dir", str(state_dir), *arguments]
+        self.connection = self._start()
+
+    def _start(self, *arguments: str) -> dict[str, str]:
+        self._process = subprocess.Popen([*self._command, *arguments], stdout=subprocess.PIPE, text=True)
+        ready = self._process.stdout.readline() if self._process.stdout else ""
+        if not ready:
+            self.kill()
+            raise RuntimeError("the emulator did not start")
+        connection: dict[str, str] = json.loads(ready)
+        return connection
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.communicate()
+
+    def start_again(self) -> None:
+        """After it was killed. Raises RuntimeError when it does not start."""
+        self._start("--port", str(urlsplit(self.connection["api_url"]).port))
+
+    def stop(self) -> None:
+        """SIGTERM, so that it ends as it wants to."""
+        self._process.terminate()
+        self._process.communicate(timeout=10)
+
+
 @dataclass(frozen=True)
 class Cloud:
-    """A running emulator: how to reach it, and its folder."""
+    """A running emulator: how to reach it, its folder, and its process."""
 
     connection: dict[str, str]
     state_dir: Path
+    process: EmulatorProcess
 
     @property
     def environment(self) -> dict[str, str]:
@@ -136,16 +170,11 @@ def _next_data(disk: FileIO, position: int, size: int) -> int:
 @contextlib.contextmanager
 def emulator(state_dir: Path, *arguments: str) -> Iterator[Cloud]:
     """Run ``python tests/emulator`` and stop it afterwards. Raises RuntimeError when it does not start."""
-    command = [sys.executable, str(CHECKOUT / "tests" / "emulator"), "--state-dir", str(state_dir), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            ready = process.stdout.readline() if process.stdout else ""
-            if not ready:
-                raise RuntimeError("the emulator did not start")
-            yield Cloud(json.loads(ready), state_dir)
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = EmulatorProcess(state_dir, *arguments)
+    try:
+        yield Cloud(process.connection, state_dir, process)
+    finally:
+        process.stop()
 
 
 def playbook(
@@ -157,21 +186,44 @@ def playbook(
 
 
 def start_playbook(
-    book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any], *arguments: str
+    book: Path,
+    collections: Path,
+    environment: Mapping[str, str],
+    variables: Mapping[str, Any],
+    *arguments: str,
+    output: IO[str] | int = subprocess.DEVNULL,
 ) -> subprocess.Popen[str]:
-    """As :func:`playbook`, but left running."""
+    """As :func:`playbook`, but left running; all that it says goes to ``output``."""
     command, rest = _invocation(book, collections, environment, variables, arguments)
-    return subprocess.Popen(command, **rest, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, **rest, stdout=output, stderr=subprocess.STDOUT)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL to a process and all that it started: ansible-playbook's workers have sessions of their own, and modules outlive them."""
     import psutil
 
-    for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+    first = psutil.Process(process.pid)
+    family: list[psutil.Process] = []
+    while new := [each for each in (first, *first.children(recursive=True)) if each not in family]:
+        family += new
+        for each in new:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.suspend()  # else one could start another, unseen, before its turn comes
+    for each in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     process.wait()
+
+
+def kill_modules(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to the modules alone that ansible-playbook is running at this moment, if any."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for each in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(Path(script).match("AnsiballZ_*.py") for script in each.cmdline()[1:2]):
+                    each.kill()
 
 
 def _invocation(

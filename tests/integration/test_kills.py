@@ -1,75 +1,256 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A play that is killed, and run again."""
+"""Plays that are killed at random moments, and run again.
+
+Each test is one scene with three to five kills; what is drawn at random comes from the seed in the test's name. More of them:
+``UCLOUDSTACK_TEST_KILL_SCENES=10 make integration ARGS="-k killed_at_random"``.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
+import os
+import random
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stage
 import yaml
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import STILL_SECONDS
 from conftest import COLLECTIONS
 
-from .conftest import Play
+SNAPSHOT_SECONDS, ROLLBACK_SECONDS = 1, 4
+"""A rollback takes longer than it takes to start a playbook again: a repeat finds it at work."""
+OUTAGE_SECONDS = 2
+"""How long the cloud is away at most: less than the modules' reads are repeated for."""
+SLOW = ("--latency-ms", "50", "--snapshot-seconds", str(SNAPSHOT_SECONDS), "--rollback-seconds", str(ROLLBACK_SECONDS))
+SCENES = range(int(os.environ.get("UCLOUDSTACK_TEST_KILL_SCENES", "1")))
+VICTIMS = ("module", "playbook", "cloud")
 
-ROLLBACK = "ucloudstack.cloud.snapshot_rollback"
+
+class Scene:
+    """Some disks that a play is about, and one beside them that it must leave alone."""
+
+    disk_count: int
+    names: tuple[str, ...]
+    """What snapshots each of the disks has in the end."""
+
+    def __init__(self, cloud: stage.Cloud, folder: Path) -> None:
+        self.cloud = cloud
+        self.book, self.log = folder / "play.yml", folder / "plays.log"
+        self.images = {disk["disk_id"]: disk["image"] for disk in (cloud.disk(f"disk-{number}") for number in range(self.disk_count))}
+        bystander = cloud.disk("bystander")
+        self.bystander_id, self.bystander_image = bystander["disk_id"], bystander["image"]
+        self.reference = self.bytes()
+        self.prepare()
+        self.bystander_bytes = stage.checksum(self.bystander_image)
+        tasks = [self.task()]
+        self.book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        cloud.control("calls", "DELETE")
+        self.runs: list[int] = []
+        self.outages: list[int] = []
+
+    def prepare(self) -> None:
+        """What is there before the play."""
+
+    def task(self) -> dict[str, Any]:
+        """The task that is killed and repeated."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Everything is as if nobody had been killed."""
+        give_up = time.monotonic() + 30
+        while any(each["status"] not in ("Normal", "Unbound") for kind in ("snapshots", "disks") for each in self.state(kind)):
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        assert self.bytes() == self.reference
+        assert stage.checksum(self.bystander_image) == self.bystander_bytes
+        for disk_id in self.images:
+            assert sorted(each["name"] for each in self.state("snapshots") if each["disk_id"] == disk_id) == sorted(self.names)
+
+    def bytes(self) -> dict[str, str]:
+        """A checksum of each disk."""
+        return {disk_id: stage.checksum(image) for disk_id, image in self.images.items()}
+
+    def snapshot_bytes(self, name: str) -> dict[str, str]:
+        """A checksum of each disk's snapshot of this name."""
+        found = (each for each in self.state("snapshots") if each["name"] == name and each["disk_id"] in self.images)
+        return {each["disk_id"]: stage.checksum(each["image"]) for each in found}
+
+    def snapshot_ids(self, disk_id: str) -> list[str]:
+        return [each["id"] for each in self.state("snapshots") if each["disk_id"] == disk_id]
+
+    def state(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.cloud.control("state")[kind]
+        return found
+
+    def calls(self) -> list[dict[str, Any]]:
+        """All calls of the API; those of this class itself are none that the modules make."""
+        calls: list[dict[str, Any]] = self.cloud.control("calls")
+        return calls
+
+    def begin(self) -> subprocess.Popen[str]:
+        """Start the play, when all that was sent for the one before has arrived."""
+        self.cloud.call("DescribeVMInstance", Limit=1)
+        self.runs.append(len(self.calls()))
+        with self.log.open("a") as log:
+            return stage.start_playbook(self.book, COLLECTIONS, self.cloud.environment, {}, output=log)
+
+    def end(self, process: subprocess.Popen[str]) -> None:
+        """Nothing but an end without an error will do."""
+        assert process.wait(180) == 0, self.log.read_text()
 
 
-def kill_after(cloud: stage.Cloud, book: Path, action: str) -> None:
-    """Run the playbook and kill it, modules and all, as soon as the cloud has had this call."""
-    process = stage.start_playbook(book, COLLECTIONS, cloud.environment, {})
-    give_up = time.monotonic() + 60
-    while not cloud.calls(action):
-        assert process.poll() is None, f"the play ended before it called {action}"
-        assert time.monotonic() < give_up, f"the play never called {action}"
+class SnapshotScene(Scene):
+    disk_count, names = 12, ("good",)
+
+    def task(self) -> dict[str, Any]:
+        return {"ucloudstack.cloud.snapshot": {"name": "good", "disk_ids": list(self.images), "parallelism": 2}}
+
+    def check(self) -> None:
+        super().check()
+        assert self.snapshot_bytes("good") == self.reference
+        assert not self.snapshot_ids(self.bystander_id)
+
+
+class RollbackScene(Scene):
+    disk_count, names = 3, ("good", "backup", "marker")
+
+    def prepare(self) -> None:
+        for disk_id in (*self.images, self.bystander_id):
+            self.cloud.call("CreateSnapshot", DiskID=disk_id, Name="good")
+        while any(each["status"] != "Normal" for each in self.state("snapshots")):
+            time.sleep(0.05)
+        for number, image in enumerate([*self.images.values(), self.bystander_image]):
+            with Path(image).open("r+b") as disk:
+                disk.seek(number * stage.MIB)
+                disk.write(b"damage" * 100_000)
+        self.damaged = self.bytes()
+
+    def task(self) -> dict[str, Any]:
+        options = {"name": "good", "disk_ids": list(self.images), "backup_name": "backup", "marker_name": "marker"}
+        return {"ucloudstack.cloud.snapshot_rollback": {**options, "parallelism": 2}}
+
+    def check(self) -> None:
+        super().check()
+        assert self.snapshot_bytes("good") == self.snapshot_bytes("marker") == self.reference
+        assert self.snapshot_bytes("backup") == self.damaged
+        assert len(self.snapshot_ids(self.bystander_id)) == 1
+        calls = self.calls()
+        rollbacks = [index for index, call in enumerate(calls) if call["action"] == "RollbackSnapshot" and call["ret_code"] == 0]
+        assert {calls[index]["params"]["DiskID"] for index in rollbacks} == set(self.images)
+        for disk_id in self.images:
+            mine = [index for index in rollbacks if calls[index]["params"]["DiskID"] == disk_id]
+            markers = [
+                index
+                for index, call in enumerate(calls)
+                if call["action"] == "CreateSnapshot" and (call["params"]["DiskID"], call["params"]["Name"]) == (disk_id, "marker")
+            ]
+            assert all(index < min(markers) for index in mine)
+            for first, second in itertools.pairwise(mine):
+                assert self.could_not_be_known(calls, first, second), (disk_id, calls[first], calls[second])
+
+    def could_not_be_known(self, calls: list[dict[str, Any]], first: int, second: int) -> bool:
+        """Whether the run that sent the second of two rollbacks of a disk had no means to know of the first."""
+        begin, end = max(run for run in self.runs if run <= second), second
+        if first >= begin:
+            # One whose answer was lost, and which was never seen at work: it is sent once more.
+            return any(first <= outage <= second for outage in self.outages) and calls[second]["at"] - calls[first]["at"] > STILL_SECONDS
+        # One that was over when the run looked. The modules look at the disks right after that.
+        before = itertools.takewhile(lambda call: call["action"] == "DescribeSnapshot", calls[begin:end])
+        return bool([*before][-1]["at"] > calls[first]["at"] + ROLLBACK_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def usual_calls(tmp_path_factory: pytest.TempPathFactory) -> Callable[[type[Scene]], int]:
+    """How many calls the play of a scene makes when nobody is killed."""
+
+    @functools.cache
+    def count(kind: type[Scene]) -> int:
+        folder = tmp_path_factory.mktemp("undisturbed")
+        with stage.emulator(folder / "cloud", *SLOW) as cloud:
+            scene = kind(cloud, folder)
+            scene.end(scene.begin())
+            scene.check()
+            return len(scene.calls())
+
+    return count
+
+
+def wait_for_calls(scene: Scene, process: subprocess.Popen[str], count: int, action: str = "") -> None:
+    """Until the cloud has had so many more calls, of this action or of any, or the play is over."""
+
+    def had() -> int:
+        return sum(action in ("", call["action"]) for call in scene.calls())
+
+    count += had()
+    while had() < count and process.poll() is None:
         time.sleep(0.02)
-    stage.kill(process)
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[stage.Cloud]:
-    """A cloud of its own, whose rollbacks take longer than it takes to start a playbook again."""
-    with stage.emulator(tmp_path / "cloud", "--snapshot-seconds", "1", "--rollback-seconds", "15") as slow_cloud:
-        yield slow_cloud
+def wait_for_time(process: subprocess.Popen[str], seconds: float) -> None:
+    """So long, or until the play is over."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
 
 
-@pytest.mark.parametrize("action", ["CreateSnapshot", "RollbackSnapshot"])
-def test_rollback_killed_and_run_again_ends_restored(action: str, cloud: stage.Cloud, play: Play, tmp_path: Path) -> None:
-    disk = cloud.disk(f"killed-at-{action}")
-    reference = stage.checksum(disk["image"])
-    prepared = play([{"ucloudstack.cloud.snapshot": {"name": "good", "disk_ids": [disk["disk_id"]]}}])
-    assert prepared.returncode == 0, prepared.stdout
-    with Path(disk["image"]).open("r+b") as data:
-        data.write(b"damage")
-    cloud.control("calls", "DELETE")
-    options = {"name": "good", "disk_ids": [disk["disk_id"]], "backup_name": "backup", "marker_name": "marker"}
-    tasks = [{ROLLBACK: options}]
-    book = tmp_path / "killed.yml"
-    book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-
-    kill_after(cloud, book, action)
-    again = play(tasks)
-
-    assert again.returncode == 0, again.stdout
-    assert stage.checksum(disk["image"]) == reference
-    names = [snapshot["name"] for snapshot in cloud.control("state")["snapshots"] if snapshot["disk_id"] == disk["disk_id"]]
-    assert sorted(names) == ["backup", "good", "marker"]
-    # Once, unless it took longer to start again than the rollback took: nothing tells then that it was done.
-    assert {call["ret_code"] for call in cloud.control("calls") if call["action"] == "RollbackSnapshot"} == {0}
+@pytest.mark.parametrize(
+    ("kind", "action"), [(SnapshotScene, "CreateSnapshot"), (RollbackScene, "CreateSnapshot"), (RollbackScene, "RollbackSnapshot")]
+)
+def test_killed_right_after_its_first_write_and_run_again_ends_as_if_undisturbed(kind: type[Scene], action: str, tmp_path: Path) -> None:
+    with stage.emulator(tmp_path / "cloud", *SLOW) as cloud:
+        scene = kind(cloud, tmp_path)
+        process = scene.begin()
+        wait_for_calls(scene, process, 1, action)
+        assert process.poll() is None, scene.log.read_text()
+        stage.kill(process)
+        scene.end(scene.begin())
+        scene.check()
 
 
-def test_snapshot_killed_and_run_again_is_there_once(cloud: stage.Cloud, play: Play, tmp_path: Path) -> None:
-    disks = [cloud.disk(f"killed-{number}")["disk_id"] for number in range(3)]
-    tasks = [{"ucloudstack.cloud.snapshot": {"name": "once", "disk_ids": disks, "parallelism": 1}}]
-    book = tmp_path / "killed.yml"
-    book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-
-    kill_after(cloud, book, "CreateSnapshot")
-    again = play(tasks)
-
-    assert again.returncode == 0, again.stdout
-    assert sorted(snapshot["disk_id"] for snapshot in cloud.control("state")["snapshots"] if snapshot["name"] == "once") == sorted(disks)
+@pytest.mark.parametrize("seed", SCENES)
+@pytest.mark.parametrize("victims", [*((victim,) for victim in VICTIMS), VICTIMS], ids="-".join)
+@pytest.mark.parametrize("kind", [SnapshotScene, RollbackScene])
+def test_killed_at_random_moments_and_run_again_ends_as_if_undisturbed(
+    kind: type[Scene], victims: tuple[str, ...], seed: int, usual_calls: Callable[[type[Scene]], int], tmp_path: Path
+) -> None:
+    chance = random.Random(f"{kind.__name__} {victims} {seed}")
+    most_calls = usual_calls(kind) // 3
+    # Half of all answers come late, so that a kill of the cloud comes between effect and answer, too.
+    late = [{"kind": "delay", "seconds": 0.1, "probability": 0.5, "seed": seed}]
+    with stage.emulator(tmp_path / "cloud", *SLOW) as cloud:
+        scene = kind(cloud, tmp_path)
+        cloud.control("faults", "POST", late)
+        process = scene.begin()
+        for _kill in range(chance.randint(3, 5)):
+            wait_for_calls(scene, process, chance.randint(1, most_calls))
+            wait_for_time(process, chance.choice([0, 0, chance.uniform(0, 1)]))
+            if process.poll() is not None:
+                break  # it came through before its next moment
+            killed = chance.sample(victims, chance.randint(1, len(victims)))
+            print("killed:", *killed, "after", len(scene.calls()), "calls")
+            for victim in killed:
+                if victim == "module":
+                    stage.kill_modules(process)
+                elif victim == "playbook":
+                    stage.kill(process)
+                else:
+                    scene.outages.append(len(scene.calls()))
+                    cloud.process.kill()
+            if "cloud" in killed:
+                wait_for_time(process, chance.uniform(0, OUTAGE_SECONDS))
+                cloud.process.start_again()
+                cloud.control("faults", "POST", late)
+            if killed != ["cloud"]:
+                process.wait(180)
+                process = scene.begin()
+        scene.end(process)
+        scene.end(scene.begin())
+        scene.check()
