@@ -294,7 +294,7 @@ def backup_remark(target: Snapshot, marker_name: str) -> str:
 
 
 def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot, marker_name: str | None, wait: bool, wall: float) -> Step:
-    """The disk of ``target`` is put back to it, and marked. Outcomes: rolled_back, joined, pending, failed."""
+    """The disk of ``target`` is put back to it, and marked. Outcomes: rolled_back, joined, already_done, pending, failed."""
     sent = [each for each in progress.sent if each.do == "rollback"]
     started = [each for each in sent if each.fate in ("accepted", "unknown")]
     repeat = "run the same task again: it joins the rollback while it runs, and once it is over rolls back again"
@@ -329,13 +329,13 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
 
 
 def _unless_marked(step: Step, seen: Seen, target: Snapshot, marker_name: str, started: bool) -> Step:
-    """The write of ``step``, unless somebody else has rolled the disk back meanwhile: decided on a full look in the same round."""
+    """The write of ``step``, unless another task has rolled the disk back meanwhile: decided on a full look in the same round."""
     if target.disk_id not in seen.disks:
         return replace(step, do="look")
     proofs = _proofs(seen.named(target.disk_id, marker_name), target)
     if not proofs:
         return step
-    return _done(step, "already_done", f"rolled back by somebody else meanwhile; marker {proofs[-1]}", changed=started)
+    return _done(step, "already_done", f"rolled back meanwhile by another task; marker {proofs[-1]}", changed=started, warnings=())
 
 
 def _unmarked(done: str, marker_name: str, progress: Progress) -> str:

@@ -393,6 +393,17 @@ def test_marker_is_made_after_the_rollback_and_the_rollback_is_not_repeated(
         assert (decided.disk_id, decided.name) == (DISK, "m") and "s1" in decided.remark
 
 
+@pytest.mark.parametrize(
+    ("progress", "changed"),
+    [(Progress(), False), (tried("rollback", ("refused", 1)), False), (tried("rollback", ("unknown", 20)), True)],
+)
+def test_disk_that_another_task_has_marked_meanwhile_is_not_rolled_back(progress: Progress, changed: bool) -> None:
+    assert gist(rolled_back(seen(snap("s1"), mark()), progress, marker="m")) == ("done", "already_done", changed, False)
+    assert gist(rolled_back(seen(snap("s1"), mark("s2")), progress, marker="m")) == ROLL
+    assert gist(rolled_back(seen(snap("s1"), full=False), progress, marker="m")) == ("look", *ROLL[1:])
+    assert gist(rolled_back(seen(snap("s1"), full=False), progress)) == ROLL
+
+
 @pytest.mark.parametrize("fates", [(), *([(fate, 20.0)] for fate in FATES)])
 def test_no_marker_before_the_rollback_is_over(fates: tuple[tuple[str, float], ...]) -> None:
     for status in ("RollBacking", "Pondering", "Failure"):

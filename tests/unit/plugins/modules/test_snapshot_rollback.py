@@ -303,26 +303,6 @@ def test_one_refused_disk_leaves_the_others_rolled_back(cloud: Emulator, server:
 # ---- markers and backups of earlier attempts
 
 
-def test_rollback_refused_and_meanwhile_done_and_marked_by_somebody_else_is_not_repeated(
-    cloud: Emulator, server: Server, run: Run, meanwhile: Run
-) -> None:
-    disk_id, remark = server.disks[0], f"ucloudstack.cloud marker target={server.targets[0]}"
-    cloud.add_faults(rollback(kind="refuse", ret_code=2502, count=1))
-    meanwhile(lambda: cloud.state.add_snapshot(disk_id, "m", remark), when=lambda: cloud.calls("RollbackSnapshot"))
-    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **MARKED)
-    assert (answer.outcomes, answer.failed, answer.changed) == (["already_done"], False, False)
-    assert len(cloud.calls("RollbackSnapshot")) == 1 and "somebody else" in answer.results[0]["msg"]
-
-
-def test_rollback_done_and_marked_by_somebody_else_during_the_backup_is_not_begun(
-    cloud: Emulator, server: Server, run: Run, meanwhile: Run
-) -> None:
-    disk_id, remark = server.disks[0], f"ucloudstack.cloud marker target={server.targets[0]}"
-    meanwhile(lambda: cloud.state.add_snapshot(disk_id, "m", remark), when=lambda: cloud.calls("CreateSnapshot"))
-    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **COPIES)
-    assert (answer.outcomes, answer.failed, cloud.calls("RollbackSnapshot")) == (["already_done"], False, [])
-
-
 def test_rollback_that_ends_during_the_backups_of_others_was_joined(
     cloud: Emulator, server: Server, roll_back: Run, run: Run, virtual_time: Any
 ) -> None:
@@ -416,6 +396,23 @@ def test_attempt_killed_before_its_marker_rolls_back_once_more(cloud: Emulator, 
     roll_back()
     assert (roll_back(**MARKED).outcomes, server.held()) == (["rolled_back"] * 2, [GOOD] * 2)
     assert [len(named(each, "m")) for each in server.disks] == [1, 1]
+
+
+@pytest.mark.parametrize("seen_first", ["DescribeVMInstance", "CreateSnapshot", "RollbackSnapshot"])
+def test_disk_that_another_task_rolls_back_and_marks_meanwhile_is_left_alone(
+    cloud: Emulator, server: Server, roll_back: Run, meanwhile: Run, seen_first: str
+) -> None:
+    """As when ansible-playbook is killed and run again, but the module that it had started lives on."""
+    disk, target = server.disks[0], server.targets[0]
+    remark = f"ucloudstack.cloud marker target={target}"
+    if seen_first == "RollbackSnapshot":
+        cloud.add_faults(rollback(kind="refuse", ret_code=2502, count=1, params={"DiskID": disk}))
+    meanwhile(lambda: cloud.state.add_snapshot(disk, "m", remark), when=lambda: cloud.calls(seen_first))
+    answer = roll_back(**COPIES)
+    assert (answer.outcomes, answer.failed, server.held()) == (["already_done", "rolled_back"], False, [BROKEN, GOOD])
+    assert "another task" in answer.results[0]["msg"] and len(cloud.calls("RollbackSnapshot")) == (
+        2 if seen_first == "RollbackSnapshot" else 1
+    )
 
 
 def test_joined_without_its_backup_warns(cloud: Emulator, server: Server, run: Run) -> None:
