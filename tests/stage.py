@@ -17,8 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import psutil
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 MIB = 1024 * 1024
@@ -54,8 +57,8 @@ class EmulatorProcess:
 
     def kill(self) -> None:
         """SIGKILL."""
-        self._process.kill()
-        self._process.communicate()
+        with self._process:
+            self._process.kill()
 
     def start_again(self) -> None:
         """After it was killed. Raises RuntimeError when it does not start."""
@@ -63,8 +66,9 @@ class EmulatorProcess:
 
     def stop(self) -> None:
         """SIGTERM, so that it ends as it wants to."""
-        self._process.terminate()
-        self._process.communicate(timeout=10)
+        with self._process:
+            self._process.terminate()
+            self._process.wait(10)
 
 
 @dataclass(frozen=True)
@@ -202,9 +206,8 @@ def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL to a process and all that it started: ansible-playbook's workers have sessions of their own, and modules outlive them."""
     import psutil
 
-    first = psutil.Process(process.pid)
     family: list[psutil.Process] = []
-    while new := [each for each in (first, *first.children(recursive=True)) if each not in family]:
+    while new := [each for each in descent(process) if each not in family]:
         family += new
         for each in new:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -219,11 +222,20 @@ def kill_modules(process: subprocess.Popen[str]) -> None:
     """SIGKILL to the modules alone that ansible-playbook is running at this moment, if any."""
     import psutil
 
+    for each in descent(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(Path(script).match("AnsiballZ_*.py") for script in each.cmdline()[1:2]):
+                each.kill()
+
+
+def descent(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """A process, and all that it started and that are still there; none when it is not."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
-        for each in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if any(Path(script).match("AnsiballZ_*.py") for script in each.cmdline()[1:2]):
-                    each.kill()
+        first = psutil.Process(process.pid)
+        return [first, *first.children(recursive=True)]
+    return []
 
 
 def _invocation(
