@@ -3,7 +3,7 @@
 
 """Plays that are killed at random moments, and run again.
 
-Each test is one scene with three to five kills; what is drawn at random comes from the seed in the test's name. More of them:
+Each scene is killed up to five times; what is drawn at random comes from the seed that ends the test's name. More scenes:
 ``UCLOUDSTACK_TEST_KILL_SCENES=10 make integration ARGS="-k killed_at_random"``.
 """
 
@@ -95,7 +95,7 @@ class Scene:
         return found
 
     def calls(self) -> list[dict[str, Any]]:
-        """All calls of the API; those of this class itself are none that the modules make."""
+        """All calls of the API, in order."""
         calls: list[dict[str, Any]] = self.cloud.control("calls")
         return calls
 
@@ -137,6 +137,7 @@ class Scene:
         return self.process.poll() is not None
 
     def kill(self, victim: str) -> None:
+        """SIGKILL to one of :data:`VICTIMS`."""
         assert self.process
         if victim == "module":
             stage.kill_modules(self.process)
