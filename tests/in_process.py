@@ -26,7 +26,7 @@ from ansible.module_utils.common import warnings
 Answer = SimpleNamespace
 
 
-class PrintedByThread(io.TextIOBase):
+class PrintedByThread:
     """Standard output of which each thread that asks for it gets its own part."""
 
     def __init__(self, otherwise: TextIO) -> None:
@@ -42,7 +42,7 @@ class PrintedByThread(io.TextIOBase):
             del self._parts.mine
 
     def write(self, text: str) -> int:
-        return getattr(self._parts, "mine", self._otherwise).write(text)
+        return int(getattr(self._parts, "mine", self._otherwise).write(text))
 
     def flush(self) -> None:
         self._otherwise.flush()

@@ -62,7 +62,7 @@ LONGEST_ILL = 60
 
 def faults(random: Random) -> list[dict[str, Any]]:
     """A few faults, which together spoil about a fifth of the answers; each is of one of the four groups above."""
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     for _number in range(3):
         actions, probability = random.choice(((WRITES, 0.4), (READS, 0.1), (READS, 0.15), (WRITES + READS, 0.15)))
         drawn.append({**random.choice(ANSWERS), "action": actions, "probability": probability})
@@ -90,8 +90,9 @@ def _present(random: Random, world: World) -> Task:
 
 
 def _absent(random: Random, world: World) -> Task:
-    which = {"snapshot_ids": _snapshot_ids(random, world)} if random.random() < 0.4 else {}
-    which = which or {"name": random.choice(NAMES + MARKERS + BACKUPS), "disk_ids": _disks(random, world)}
+    which: dict[str, Any] = {"name": random.choice(NAMES + MARKERS + BACKUPS), "disk_ids": _disks(random, world)}
+    if random.random() < 0.4:
+        which = {"snapshot_ids": _snapshot_ids(random, world)}
     return Task("snapshot", {"state": "absent", **which, **_timing(random)})
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotSentError
 from emulator import state
 from emulator.faults import KINDS
@@ -156,7 +157,7 @@ class World:
         stack.enter_context(mock.patch.object(state, "_new_id", lambda kind: f"{kind}-{self.random.randbytes(6).hex()}"))
         stack.enter_context(self.cloud)
         self._printed = stack.enter_context(as_on_a_host())
-        clock = _client.Clock(self.time.now, self.time.wall, self.time.sleep, lambda: 0.5)
+        clock = Clock(self.time.now, self.time.wall, self.time.sleep, lambda: 0.5)
         stack.enter_context(mock.patch.object(_client, "Clock", return_value=clock))
         stack.enter_context(mock.patch.object(_client, "PAGE", self._page))
         stack.enter_context(mock.patch.object(_client.Client, "_post", self._on_its_way(_client.Client._post)))

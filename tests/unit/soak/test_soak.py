@@ -66,6 +66,7 @@ def markers_are_not_seen(patch: pytest.MonkeyPatch) -> None:
         return plan(_records.Seen(kept, seen.disks), **options)
 
     patch.setattr(_plan, "rollback_plan", blind)
+    patch.setattr(_plan, "_proofs", lambda *_: [])
 
 
 def a_time_out_forgets(patch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import fuzz
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
-from conftest import module_answer
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import module_answer
 
 CONNECTION = {
     "api_url": "https://console.customer.test/api",

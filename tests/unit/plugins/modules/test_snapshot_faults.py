@@ -114,14 +114,13 @@ def test_older_snapshot_of_that_name_is_not_taken_for_the_lost_one(cloud: Emulat
 
 @pytest.mark.parametrize(("theirs", "status"), [("other", "Normal"), ("mine", "Failure")])
 def test_of_two_made_at_the_same_moment_ours_is_adopted_and_both_are_named(
-    cloud: Emulator, run: Run, disk: str, named: Find, meanwhile: Run, theirs: str, status: str
+    cloud: Emulator, run: Run, disk: str, named: Find, meanwhile: Run, place: Run, theirs: str, status: str
 ) -> None:
-    meanwhile(lambda: cloud.state.add_snapshot(disk, "x", theirs, status, age=-5), when=lambda: cloud.calls("CreateSnapshot"))
+    meanwhile(lambda: place(disk, "x", theirs, status, age=-5), when=lambda: cloud.calls("CreateSnapshot"))
     cloud.add_faults(create(kind="lose_answer", count=1))
     answer = run("snapshot", name="x", disk_ids=[disk], remark="mine")
-    other, ours = sorted(
-        named(disk, "x"), key=lambda each: (cloud.state.snapshot(each).remark, cloud.state.snapshot(each).status) == ("mine", "Normal")
-    )
+    shown = {each: cloud.state.snapshot(each) for each in named(disk, "x")}
+    other, ours = sorted(shown, key=lambda each: (shown[each].remark, shown[each].status) == ("mine", "Normal"))
     assert (answer.outcomes, answer.snapshot_id) == (["adopted"], ours)
     assert any(ours in line and other in line for line in answer.told)
 
