@@ -245,6 +245,7 @@ class Client:
         Each page begins with the last entry of the one before. Where that overlap or the total moved, the list changed
         meanwhile and is read again. Raises UnsettledListingError when it never stood still, else what :meth:`read` raises.
         """
+        last_moment = self.clock.now() + self.config.request_timeout  # a look that begins at the deadline may still become one
         for attempt in range(LISTING_ATTEMPTS):
             if attempt:
                 deadline.pause(0.5 * attempt)
@@ -255,7 +256,7 @@ class Client:
             if total > MOST_ENTRIES:
                 raise FatalError(f"{action}: the list has {total} entries, and {MOST_ENTRIES} can be read: ask for fewer, by their ids.")
             while 1 < len(entries) < total:
-                if not deadline.left:
+                if not deadline.left and self.clock.now() > last_moment:
                     raise UnknownFateError(f"{action}: time was up before all pages of the list were read.")
                 offset = len(entries) - 1
                 now_total, page = self._page(action, params, offset, deadline)

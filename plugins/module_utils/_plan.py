@@ -41,6 +41,7 @@ UNLISTED_SECONDS = 30.0
 """How long a snapshot that the API accepted may be missing from its lists before it counts as gone."""
 STILL_SECONDS = 15.0
 """A rollback never seen at work is done when the snapshot was Normal in every look for so long: it was too quick to be seen."""
+IN_DOUBT = "its answer was lost, and whether it was carried out is unknown"
 OFF = frozenset({"Stopped"})
 """VM states in which a disk of the VM may be rolled back (API guide 5.3: the VM must be shut down)."""
 
@@ -398,7 +399,7 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
     if not written and step.do != "wait":
         return _done(step, "failed", f"{why}; nothing was done. Run the task again.", failed=True, changed=False)
     if last and last.fate == "unknown" and (current is None or current.status == NORMAL):
-        goes_on = "its answer was lost, and whether it was carried out is unknown"
+        goes_on = IN_DOUBT
     elif written or not step.changed or step.outcome == "joined":
         goes_on = "the work goes on"
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import LOST_ANSWER_SECONDS, UNLISTED_SECONDS
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import IN_DOUBT, LOST_ANSWER_SECONDS, UNLISTED_SECONDS
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Step, Vm
 
 
@@ -90,7 +90,11 @@ def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     if refused:
         msg = f"{msg}; {refused.msg.rstrip('.')}"
     begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
-    msg = f"{msg}; {'the work goes on' if begun else 'nothing was done yet'}, run the same task again to wait for it"
+    if last and last.fate == "unknown" and state == step.previous_state:
+        goes_on = IN_DOUBT
+    else:
+        goes_on = "the work goes on" if begun else "nothing was done yet"
+    msg = f"{msg}; {goes_on}, run the same task again to wait for it"
     if state == "Stopping" and step.outcome != "powered_off":
         msg += "; a guest may hang: state=powered_off pulls the plug"
     ret_code = refused.ret_code if refused else None

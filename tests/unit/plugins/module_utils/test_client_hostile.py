@@ -199,6 +199,20 @@ def test_pages_are_read_until_time_is_up(connect: Connect, endpoint: Serve, tick
     assert len(server.requests) == 10
 
 
+def test_look_that_begins_at_the_deadline_is_finished(connect: Connect, endpoint: Serve, ticks: Any) -> None:
+    def page(request: Any) -> dict[str, Any]:
+        ticks.elapsed += 1
+        first = int(request.form["Offset"])
+        return {
+            "RetCode": 0,
+            "TotalCount": 250,
+            "Infos": [{"SnapshotID": f"s-{each}", "DiskID": "d"} for each in range(first, min(first + PAGE, 250))],
+        }
+
+    server = endpoint(page)
+    assert len(_snapshots.everything(connect(server.url), ticks.deadline(0))) == 250 and len(server.requests) == 3
+
+
 ODD_IDS = ["two words", "two\nlines", "\x1b[31mred", "\x9b31m", "\u202egnol", "zero\u200bwidth", "\u2028", "x" * 256, "\U000e0041"]
 
 

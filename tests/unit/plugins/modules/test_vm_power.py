@@ -255,6 +255,13 @@ def test_time_out_hands_the_work_back_and_a_repeat_carries_on(cloud: Emulator, v
     assert (second.outcomes, second.failed, second.changed, writes()) == (["unchanged"], False, False, ["StartVMInstance"])
 
 
+def test_time_up_after_a_lost_answer_says_that_nobody_knows(cloud: Emulator, vm: Run, power: Run) -> None:
+    cloud.add_faults({"action": "StartVMInstance", "kind": "drop"})
+    answer = power("started", vm("Stopped"), wait_timeout=10)
+    assert (answer.outcomes, answer.failed) == (["pending"], True)
+    assert "unknown" in answer.msg and "the work goes on" not in answer.msg
+
+
 def test_state_that_never_ends_is_pending_and_nothing_is_sent(vm: Run, power: Run, writes: Run) -> None:
     answer = power("stopped", vm("Pondering"), wait_timeout=60)
     assert (answer.outcomes, answer.changed, answer.failed, writes()) == (["pending"], False, True, [])
