@@ -54,17 +54,20 @@ except ImportError:
 
 PAGE = 100
 """Most entries an answer may hold (API guide 5.2)."""
-MOST_BYTES = 2 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
 MOST_VALUES = 100_000
 MOST_LEVELS = 20
 MOST_DIGITS = 30
 LONGEST_KEY = 100
+LONGEST_TEXT = 40_000
 """An answer of 100 entries has some 100 kB, 5,000 values and 5 levels; what is larger or deeper than this is none.
 
-What 2 MB of JSON become in memory is up to the number of values: 100,000 commas, colons and brackets take less than 20 MB, however they are written.
+What 1 MB of JSON becomes in memory is up to the number of values: 100,000 commas, colons and brackets take less than 20 MB, however they
+are written. One answer is read at a time, so that sixteen do not take sixteen times as much.
 """
 MOST_ENTRIES = 100_000
 """Most entries of a list, all its pages together: one that says it has more is no list, or cannot be held."""
+ONE_AT_A_TIME = threading.Lock()
 SURROGATE = re.compile("[\ud800-\udfff]")
 CONNECT_TIMEOUT = 10.0
 READ_ATTEMPTS = 5
@@ -288,12 +291,10 @@ class Client:
         return [entry for entry in found if entry.get(key) in (None, "") or str(entry[key]) in ids]
 
     def _page(self, action: str, params: Params, offset: int, deadline: Deadline) -> tuple[int, list[dict[str, Any]]]:
-        answer = self.read(action, {**params, "Offset": offset, "Limit": PAGE}, deadline)
-        entries = answer.get("Infos") or []
-        total = whole_number(answer.get("TotalCount"))
-        if not isinstance(entries, list) or total is None or not all(isinstance(entry, dict) for entry in entries):
+        page = _page_of(self.read(action, {**params, "Offset": offset, "Limit": PAGE}, deadline))
+        if page is None:
             raise UnknownFateError(f"{action}: the answer is not a list as the API guide describes it.")
-        return total, entries
+        return page
 
     def _exchange(self, action: str, params: Params) -> dict[str, Any]:
         config = self.config
@@ -448,6 +449,14 @@ def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
     return ContextAdapter(pool_connections=1, pool_maxsize=connections)
 
 
+def _page_of(answer: dict[str, Any]) -> tuple[int, list[dict[str, Any]]] | None:
+    """The total and the entries that an answer has; None when it is no list."""
+    entries, total = answer.get("Infos") or [], whole_number(answer.get("TotalCount"))
+    if not isinstance(entries, list) or total is None or not all(isinstance(entry, dict) for entry in entries):
+        return None
+    return total, entries
+
+
 def _body(response: Any) -> bytes:
     """The body, unpacked; of one that is too large, no more than shows it.
 
@@ -502,7 +511,10 @@ def _parsed(body: bytes, signed: str) -> dict[str, Any] | None:
     if sum(map(body.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
         return None
     try:
-        answer = _sound(json.loads(body.decode(), parse_int=_integer, parse_constant=_refuse_constant), signed, MOST_LEVELS)
+        with ONE_AT_A_TIME:
+            if max(map(len, body.split(b'"'))) > LONGEST_TEXT:
+                return None
+            answer = _sound(json.loads(body.decode(), parse_int=_integer, parse_constant=_refuse_constant), signed, MOST_LEVELS)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
@@ -548,9 +560,10 @@ def _host(location: str) -> str:
         return ""
 
 
-def _strange(status: int, body: bytes, secrets: Iterable[str]) -> str:
+def _strange(status: int, body: bytes, secrets: Sequence[str]) -> str:
     """What came in place of an answer, by its first characters."""
-    start = printable(body.decode(errors="replace"), secrets)[:100]
+    enough = 400 * max(map(len, secrets))  # for 100 characters, even where each secret in them shrinks to three
+    start = printable(body[:enough].decode(errors="replace"), secrets)[:100]
     return f"HTTP status {status}, and " + (f"not an answer of the API: {start!r}." if start else "an empty body.")
 
 

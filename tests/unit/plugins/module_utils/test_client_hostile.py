@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import (
     LONGEST_KEY,
+    LONGEST_TEXT,
     MOST_BYTES,
     MOST_DIGITS,
     MOST_ENTRIES,
@@ -108,17 +109,44 @@ LARGE = {
 }
 
 
+Ran = tuple[dict[str, Any], int, int]
+
+
+@pytest.fixture
+def list_snapshots(endpoint: Serve) -> Callable[..., Ran]:
+    """``list_snapshots(answer, **options)``: what ``snapshot_info`` printed, its requests, and how many bytes of memory it took at most."""
+
+    def run(answer: Any, **options: Any) -> Ran:
+        server = endpoint(answer)
+        given = {"api_url": server.url, "public_key": "a-public-key", "private_key": "a-long-private-key", "region": "cn", **options}
+        command = [sys.executable, "-c", ALONE, str(COLLECTIONS), "snapshot_info", json.dumps({"ANSIBLE_MODULE_ARGS": given})]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        (peak,) = done.stderr.split()  # nothing else is said on stderr
+        return json.loads(done.stdout), len(server.requests), int(peak) * 1024
+
+    return run
+
+
 @pytest.mark.parametrize("answer", LARGE.values(), ids=LARGE)
-def test_no_answer_takes_much_memory(endpoint: Serve, answer: Any) -> None:
-    server = endpoint(answer)
-    options = {"api_url": server.url, "public_key": "a-public-key", "private_key": "a-long-private-key", "region": "cn"}
-    command = [sys.executable, "-c", ALONE, str(COLLECTIONS), "snapshot_info", json.dumps({"ANSIBLE_MODULE_ARGS": options})]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    printed, told = json.loads(done.stdout), done.stderr.split()
+def test_no_answer_takes_much_memory(list_snapshots: Callable[..., Ran], answer: Any) -> None:
+    printed, requests, peak = list_snapshots(answer)
     assert printed["failed"] and printed["msg"].startswith("DescribeSnapshot: ") and printed["msg"].isprintable()
-    assert int(told[-1]) * 1024 < MOST_MEMORY
-    assert len(told) == 1, "nothing else is said on stderr"
-    assert len(server.requests) == printed["api_calls"]["DescribeSnapshot"] <= 5
+    assert peak < MOST_MEMORY
+    assert requests == printed["api_calls"]["DescribeSnapshot"] <= 5
+
+
+@pytest.mark.parametrize("name", [name for name in LARGE if name.startswith("as many") or name == "1 GB in chunks"])
+def test_sixteen_answers_at_once_do_not_take_much_memory(list_snapshots: Callable[..., Ran], name: str) -> None:
+    answer = LARGE[name]
+
+    def large_for_each_disk(request: Any) -> Any:
+        if "DiskID" in request.form:
+            return answer(request) if callable(answer) else answer
+        entries = [{"SnapshotID": f"s{number}", "DiskID": "d"} for number in range(PAGE)]  # of so many that disk by disk is cheaper
+        return reply(json.dumps({"RetCode": 0, "TotalCount": 5000, "Infos": entries}).encode())
+
+    printed, requests, peak = list_snapshots(large_for_each_disk, disk_ids=[f"disk-{number}" for number in range(16)])
+    assert printed["failed"] and requests > 10 and peak < MOST_MEMORY
 
 
 @pytest.mark.parametrize(
@@ -128,6 +156,8 @@ def test_no_answer_takes_much_memory(endpoint: Serve, answer: Any) -> None:
         (b'{"RetCode": 0, "%s": 1}' % (b"k" * (LONGEST_KEY + 1)), False),
         (b'{"RetCode": 0, "X": %s}' % (b"9" * MOST_DIGITS), True),
         (b'{"RetCode": 0, "X": %s}' % (b"9" * (MOST_DIGITS + 1)), False),
+        (b'{"RetCode": 0, "X": "%s"}' % (b"x" * LONGEST_TEXT), True),
+        (b'{"RetCode": 0, "X": "%s"}' % (b"x" * (LONGEST_TEXT + 1)), False),
         (b'{"RetCode": 0, "X": 1e308}', True),
         (b'{"RetCode": 0, "X": 1e309}', False),
         (b'{"RetCode": 0, "X": [{"__ansible_type": "AnsibleTaggedStr", "value": "x"}]}', False),
