@@ -27,9 +27,7 @@ sys.path.insert(0, str(COLLECTIONS))
 
 from emulator.server import Emulator  # noqa: E402
 from in_process import Answer, module_answer  # noqa: E402
-
-START = 1_795_428_000.0
-"""Unix seconds at which virtual time begins: 2026-11-23T10:00:00Z."""
+from soak.simulation import START  # noqa: E402
 
 
 class VirtualTime:

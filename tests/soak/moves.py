@@ -132,7 +132,7 @@ def _disks(random: Random, world: World) -> list[str]:
 
 
 def _snapshot_ids(random: Random, world: World) -> list[str]:
-    known = sorted(world.snapshots(), key=list(world.effects).index) or [NOWHERE[1]]
+    known = sorted(world.snapshots(), key=list(world.made).index) or [NOWHERE[1]]
     known = [*known, NOWHERE[1]] if random.random() < 0.1 else known
     return random.sample(known, min(len(known), random.randint(1, 3)))
 

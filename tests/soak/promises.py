@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What must be true of a task when it is over, held against the ledger of what was really done.
 
-Each function yields a line for everything that is not as promised. The words in ``docs/docsite/rst/guide_promises.rst`` are these.
+Each function yields a line for everything that is not as promised; ``docs/docsite/rst/guide_promises.rst`` has them all.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from soak.world import Effect, Run, World, as_text
-
-USELESS = ("Failure", "Deleting")
 
 
 class Broken(NamedTuple):
@@ -26,7 +24,7 @@ def once(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
     """No second snapshot of a (disk, name), but where lists hid the first or two users raced, and then somebody is told."""
     for effect in (each for each in run.effects if each.do == "create"):
         look = run.last_look(effect.disk_id, effect.at)
-        for other in (world.effects[each] for each in effect.beside):
+        for other in (world.made[each] for each in effect.beside):
             if world.runs[other.run] in rest and max(effect.visible, other.visible) > run.ended:
                 continue  # users raced, and lists hid one of the two: nobody can know
             if other.visible < look:
@@ -48,9 +46,9 @@ def only_what_was_asked(run: Run, rest: Sequence[Run], world: World) -> Iterator
     name, ids = options.get("name"), options.get("snapshot_ids", ())
     names = {options.get(each) for each in ("marker_name", "backup_name")} if run.task.module == "snapshot_rollback" else {name}
     made = {each.snapshot_id for each in run.effects if each.do == "create"}
-    disks = {*run.disk_ids, *(world.effects[each].disk_id for each in ids if each in world.effects)}
+    disks = {*run.disk_ids, *(world.made[each].disk_id for each in ids if each in world.made)}
     for effect in run.effects:
-        by_name = effect.disk_id in run.disk_ids and world.effects[effect.snapshot_id].name == name
+        by_name = effect.disk_id in run.disk_ids and world.made[effect.snapshot_id].name == name
         fits = {
             "create": effect.disk_id in disks and effect.name in names and options.get("state") != "absent",
             "delete": (options.get("state") == "absent" and (effect.snapshot_id in ids or by_name))
@@ -99,7 +97,7 @@ def _taken_for_another(run: Run, effect: Effect, world: World) -> bool:
     """A create without an answer that lists hid: it was sent once more with a warning, or one that lists showed is named in its place."""
     if effect.do != "create":
         return False
-    shown = (each for each in world.effects.values() if (each.disk_id, each.name) == (effect.disk_id, effect.name))
+    shown = (each for each in world.made.values() if (each.disk_id, each.name) == (effect.disk_id, effect.name))
     said = as_text(run.answer)
     named = any(each.snapshot_id in said and each.visible < effect.visible for each in shown)
     return named or any(effect.disk_id in line and "once more" in line for line in run.told)
@@ -152,7 +150,7 @@ def _powered(run: Run, rest: Sequence[Run]) -> Iterator[str]:
 def _made(run: Run, entry: dict[str, Any], touched: Sequence[Effect], world: World) -> Iterator[str]:
     if run.task.check:
         return
-    effect = world.effects.get(entry["snapshot_id"])
+    effect = world.made.get(entry["snapshot_id"])
     if effect is None or effect.disk_id != entry["disk_id"] or effect.name != run.task.options["name"]:
         yield f"{entry['snapshot_id']} is told to be {entry['outcome']}, and never was"
         return

@@ -139,7 +139,7 @@ class World:
         work = self.random.choice((0.3, 2.0, 20.0))
         self.cloud = Emulator(folder, clock=self.time.wall, snapshot_seconds=work, rollback_seconds=work, snapshot_limit=snapshot_limit)
         self.runs: list[Run] = []
-        self.effects: dict[str, Effect] = {}
+        self.made: dict[str, Effect] = {}
         """The creates by the id of what they made."""
         self.rollbacks: list[Effect] = []
         self.struck: Counter[str] = Counter()
@@ -232,19 +232,23 @@ class World:
     def disagreements(self) -> list[str]:
         """Where the cloud is not as the ledger says. Only when quiet is everything there, or gone, that has to be."""
         self.cloud.state.advance()
-        there = self.snapshots()
-        images = {each: self.cloud.state.image(each) for each in self.disks}
-        images |= {each: self.cloud.state.snapshot_image(each) for each in there}
-        lines = [f"{each} is there, and was never made" for each in there if each not in self.model]
+        data = self.data()
+        lines = [f"{each} is there, and was never made" for each in data if each not in self.model]
         if self.quiet():
             expected = self.model.keys() - self.deleted
-            lines += [f"{each} should {'not ' if each in images else ''}be there" for each in sorted(expected ^ images.keys())]
-            lines += [f"{each} has other bytes" for each in sorted(images) if _first_bytes(images[each]) != self.model.get(each)]
+            lines += [f"{each} should {'not ' if each in data else ''}be there" for each in sorted(expected ^ data.keys())]
+            lines += [f"{each} has other bytes" for each in data if data[each] != self.model.get(each)]
         return lines
+
+    def data(self) -> dict[str, bytes]:
+        """The first bytes of every disk and snapshot."""
+        images = {disk_id: self.cloud.state.image(disk_id) for disk_id in self.disks}
+        images |= {snapshot_id: self.cloud.state.snapshot_image(snapshot_id) for snapshot_id in self.snapshots()}
+        return {each: _first_bytes(image) for each, image in images.items()}
 
     def visible(self, snapshot_id: str) -> float:
         """When lists began to show a snapshot."""
-        return self.effects[snapshot_id].visible
+        return self.made[snapshot_id].visible
 
     # ---- how it is known
 
@@ -259,10 +263,7 @@ class World:
         cloud.state.advance()
         run.left = self.snapshots()
         run.power = cloud.state.vm(self.machine).state
-        images = {disk_id: cloud.state.image(disk_id) for disk_id in self.disks} | {
-            snapshot_id: cloud.state.snapshot_image(snapshot_id) for snapshot_id in run.left
-        }
-        run.data = {each: _first_bytes(image) for each, image in images.items()}
+        run.data = self.data()
 
     def _on_its_way(self, post: Callable[..., Any]) -> Callable[..., Any]:
         def post_late(client: Any, action: str, *rest: Any) -> Any:
@@ -287,27 +288,24 @@ class World:
         useful = ("Createing", "Normal", "RollBacking")
         beside = [each.id for each in self._others(disk_id, name, made) if each.status in useful]
         visible = max(self.time.now(), self.cloud.state.snapshot(made).listed_at - START)
-        self._note(run, Effect("create", disk_id, made, name, self.time.now(), visible, run.number, tuple(beside)))
-        self.effects[made] = run.effects[-1]
+        run.effects.append(Effect("create", disk_id, made, name, self.time.now(), visible, run.number, tuple(beside)))
+        self.made[made] = run.effects[-1]
         self.model[made] = self.model[disk_id]
 
     def _deleted(self, run: Run, snapshot_id: str, *, made: None) -> None:
         snapshot = self.cloud.state.snapshot(snapshot_id)
-        self._note(run, Effect("delete", snapshot.disk_id, snapshot_id, snapshot.name, self.time.now(), self.time.now(), run.number))
+        run.effects.append(Effect("delete", snapshot.disk_id, snapshot_id, snapshot.name, self.time.now(), self.time.now(), run.number))
         self.deleted.add(snapshot_id)
 
     def _rolled_back(self, run: Run, snapshot_id: str, disk_id: str, *, made: None) -> None:
         marker = run.task.options.get("marker_name", "")
         marks = [each.id for each in self._others(disk_id, marker) if each.remark.endswith(f"target={snapshot_id}")] if marker else []
-        self._note(run, Effect("rollback", disk_id, snapshot_id, "", self.time.now(), self.time.now(), run.number, tuple(marks)))
+        run.effects.append(Effect("rollback", disk_id, snapshot_id, "", self.time.now(), self.time.now(), run.number, tuple(marks)))
         self.rollbacks.append(run.effects[-1])
         self.model[disk_id] = self.model[snapshot_id]
 
     def _others(self, disk_id: str, name: str, but: str = "") -> list[Snapshot]:
         return [each for each in self.snapshots().values() if (each.disk_id, each.name) == (disk_id, name) and each.id != but]
-
-    def _note(self, run: Run, effect: Effect) -> None:
-        run.effects.append(effect)
 
 
 def _first_bytes(image: Path) -> bytes:
