@@ -302,7 +302,8 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     repeat += f" and makes the marker {marker_name!r}; leave the VM off until then" if marker_name else ", so look before you do"
     step = Step("rollback", "rolled_back", target.disk_id, target.snapshot_id, changed=True, repeat=repeat)
     if sent and sent[-1].fate == "failed":
-        return _done(step, "failed", sent[-1].msg, failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
+        doubt = " An earlier request for it had no answer, so the disk may be back all the same: leave its VM off." if started else ""
+        return _done(step, "failed", f"{sent[-1].msg}{doubt}", failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
     if not any(each.do == "create" for each in progress.sent):  # once its marker is being made, the disk is back
         unfinished = _unfinished_rollback(step, seen.snapshots.get(target.snapshot_id), started, progress, now, wait)
         if unfinished is not None and unfinished.do == "rollback" and marker_name:

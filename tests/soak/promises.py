@@ -29,15 +29,18 @@ def once(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
                 continue  # users raced, and lists hid one of the two: nobody can know
             if other.visible < look:
                 yield f"made {effect.snapshot_id} though {other.snapshot_id} of {effect.disk_id} was listed when it last looked"
-            elif not any(_warns(each, effect, other) for each in {run.number: run, other.run: world.runs[other.run]}.values()):
+            elif not any(_warns(each, effect) for each in {run.number: run, other.run: world.runs[other.run]}.values()):
                 yield f"made {effect.snapshot_id} beside {other.snapshot_id} of {effect.disk_id}, and nobody is told"
 
 
-def _warns(run: Run, effect: Effect, other: Effect) -> bool:
+def _warns(run: Run, effect: Effect) -> bool:
     words = ("once more", "snapshots named", "not listed yet", "could not be checked")
-    warned = any(effect.disk_id in line or effect.name in line for line in run.told if any(each in line for each in words))
-    unfinished = (entry for entry in run.entries if entry["outcome"] in ("failed", "pending") or run.answer.failed)
-    return warned or any(entry["disk_id"] == effect.disk_id for entry in unfinished)
+    warnings = [line for line in run.told if any(each in line for each in words)]
+    entries = [entry for entry in run.entries if entry["disk_id"] == effect.disk_id]
+    failed = run.answer.failed and run.task.module == "snapshot_rollback"  # its outcome may be rolled_back, and its marker unknown
+    return any(effect.disk_id in line or f"named {effect.name!r}" in line for line in warnings) or any(
+        failed or entry["outcome"] in ("failed", "pending") for entry in entries
+    )
 
 
 def only_what_was_asked(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
@@ -67,7 +70,7 @@ def rolled_back_once(run: Run, rest: Sequence[Run], world: World) -> Iterator[st
     for effect in (each for each in run.effects if each.do == "rollback"):
         look = run.last_look(effect.disk_id, effect.at)
         for marker in effect.beside:
-            if world.visible(marker) < look:
+            if world.made[marker].visible < look:
                 yield f"rolled {effect.disk_id} back though the marker {marker} was there"
         if effect.disk_id in seen and not any(effect.disk_id in line and "once more" in line for line in run.told):
             yield f"rolled {effect.disk_id} back twice, and nobody is told"
@@ -125,7 +128,7 @@ def done_as_told(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
                 if (each.id in run.task.options.get("snapshot_ids", ()) and each.id == snapshot_id)
                 or (each.disk_id == disk_id and disk_id in run.disk_ids and each.name == run.task.options.get("name"))
             ]
-            if [each for each in left if world.visible(each) < run.began]:
+            if [each for each in left if world.made[each].visible < run.began]:
                 yield f"{left} of {disk_id} told to be {outcome}, and still there"
         if outcome in ("rolled_back", "joined"):
             back = [

@@ -246,10 +246,6 @@ class World:
         images |= {snapshot_id: self.cloud.state.snapshot_image(snapshot_id) for snapshot_id in self.snapshots()}
         return {each: _first_bytes(image) for each, image in images.items()}
 
-    def visible(self, snapshot_id: str) -> float:
-        """When lists began to show a snapshot."""
-        return self.made[snapshot_id].visible
-
     # ---- how it is known
 
     def _carry_out(self, run: Run) -> None:

@@ -543,6 +543,13 @@ def test_rollback_twice_without_answer_fails_and_says_unknown(cloud: Emulator, s
     assert "unknown" in answer.msg and "leave its VM off, and run the task again" in answer.msg and not cloud.calls("CreateSnapshot")
 
 
+def test_second_request_refused_says_that_the_first_may_have_been_done(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    cloud.add_faults(rollback(kind="drop", count=2), rollback(kind="refuse", ret_code=161))
+    answer = roll_back()
+    assert (answer.outcomes, answer.failed, answer.changed) == (["failed"] * 2, True, True)
+    assert "RetCode 161" in answer.msg and "may be back all the same: leave its VM off" in answer.msg
+
+
 def test_rollback_is_not_sent_again_when_the_vm_was_started_meanwhile(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
     cloud.add_faults(rollback(kind="drop", count=1))
     meanwhile(lambda: cloud.state.start_vm(server.vm_id), when=lambda: cloud.calls("RollbackSnapshot"))
