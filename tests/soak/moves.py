@@ -37,7 +37,7 @@ ANSWERS: tuple[dict[str, Any], ...] = (
     {"kind": "endless_body"},
 )
 """What may stand in place of an answer."""
-SLOW: tuple[dict[str, Any], ...] = ({"kind": "delay", "seconds": 1.1},)
+SLOW: tuple[dict[str, Any], ...] = ({"kind": "delay", "seconds": 2.2},)
 """An answer past the time that a request may take, which passes for real: few of these are drawn."""
 QUIRKS: tuple[dict[str, Any], ...] = (
     {"kind": "strings"},

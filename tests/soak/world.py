@@ -252,7 +252,7 @@ class World:
         cloud, task = self.cloud, run.task
         connection = {key: getattr(cloud, key) for key in ("api_url", "public_key", "private_key", "region", "zone")}
         acting = {} if task.module.endswith("_info") else {"parallelism": 1}  # one call after the other, so that it can be repeated
-        options = {**connection, **acting, "project_id": str(run.number), "request_timeout": 1, **task.options}
+        options = {**connection, **acting, "project_id": str(run.number), "request_timeout": 2, **task.options}
         run.began = self.time.now()
         run.answer = answer_of(self._printed, task.module, options, check=task.check, diff=True)
         run.ended = self.time.now()
