@@ -73,14 +73,13 @@ def answer_of(printed: PrintedByThread, name: str, options: dict[str, Any], *, c
     warnings._global_warnings.clear()
     with printed.part() as output:
         try:
-            module.main()
-        except SystemExit:
-            text = output.getvalue()
-        else:
-            raise AssertionError(f"{name} came back from its main()")
+            with contextlib.suppress(SystemExit):
+                module.main()
+                raise AssertionError(f"{name} came back from its main()")
         finally:
             basic._ANSIBLE_ARGS = None
             warnings._global_warnings.clear()
+        text = output.getvalue()
     return Answer(**{"failed": False, "warnings": [], "printed": text, **json.loads(text)})
 
 

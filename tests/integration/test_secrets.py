@@ -102,7 +102,7 @@ class Watch:
         self.private_key = gate.cloud.connection["private_key"]
 
     def play(
-        self, plays: str | list[dict[str, Any]], *arguments: str, environment: dict[str, str] = DEBUG, collections: Path = COLLECTIONS
+        self, plays: str | list[dict[str, Any]], *arguments: str, environment: dict[str, str] | None = None, collections: Path = COLLECTIONS
     ) -> subprocess.CompletedProcess[str]:
         """Run plays at -vvvv through the gate, with the keys in the environment, and what ``environment`` adds to it."""
         book = self.folder / "playbook.yml"
@@ -123,7 +123,9 @@ class Watch:
         }
         keys = {**self.gate.cloud.environment, "UCLOUDSTACK_API_URL": f"{self.gate.url}/echo"}
         given = {"ucloudstack_manifest_dir": str(self.folder / "manifests")}
-        played = stage.playbook(book, collections, {**keys, **talkative, **environment}, given, "-vvvv", *arguments)
+        played = stage.playbook(
+            book, collections, {**keys, **talkative, **(DEBUG if environment is None else environment)}, given, "-vvvv", *arguments
+        )
         count = len(list(self.folder.glob("*.stdout")))
         (self.folder / f"{count}.stdout").write_text(played.stdout)
         (self.folder / f"{count}.stderr").write_text(played.stderr)
