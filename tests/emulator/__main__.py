@@ -14,8 +14,9 @@ from typing import NoReturn
 if not __package__:  # run as a folder: import the package as everybody else does
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from emulator.generations import GENERATIONS
 from emulator.server import Emulator
-from emulator.state import StateInUse
+from emulator.state import OtherGeneration, StateInUse
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--latency-ms", default=0, type=_at_least_zero, help="added to every request")
     parser.add_argument("--snapshot-limit", default=10, type=_count, help="snapshots per disk, 0: no limit")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a certificate authority of its own")
+    parser.add_argument("--generation", choices=GENERATIONS, help="of the API; default: that of the folder, of a new one 1.x")
     parser.add_argument("--vm-backend", default="none", choices=("none",), help="none: a VM is a row with states")
     return parser
 
@@ -77,8 +79,9 @@ def main() -> int:
             latency_ms=args.latency_ms,
             snapshot_limit=args.snapshot_limit,
             tls=args.tls,
+            generation=args.generation,
         )
-    except (OSError, StateInUse) as error:
+    except (OSError, StateInUse, OtherGeneration) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 2
     with emulator:

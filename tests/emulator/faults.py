@@ -9,28 +9,17 @@ values), ``skip`` (let so many matching calls pass first), ``count`` (strike so 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.actions import ACTIONS
-from emulator.errors import TOO_FREQUENT, TOO_FREQUENT_2X
+from emulator.errors import Reason
+from emulator.fields import REQUIRED, BadFields, Option, flag, number, one_of, read_fields, text, whole
+from emulator.generations import GENERATIONS
 
-REQUIRED = object()
 LISTS = frozenset(action for action in ACTIONS if action.startswith("Describe"))
-
-
-class BadFault(ValueError):
-    """A fault that nobody can have meant; the text is one line for the one who sent it."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """A field of a fault: what it must be, in code and in words, and its default."""
-
-    valid: Callable[[Any], bool]
-    words: str
-    default: Any = REQUIRED
+POWER = frozenset({"StartVMInstance", "StopVMInstance", "RestartVMInstance", "PoweroffVMInstance"})
 
 
 @dataclass(frozen=True)
@@ -42,59 +31,40 @@ class Kind:
     replaces_answer: bool = False
 
 
-def _whole(low: int, high: int | None = None) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= (value if high is None else high)
-
-
-def _number(low: float, high: float = 1e9) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _one_of(*allowed: Any, default: Any = REQUIRED) -> Option:
-    return Option(lambda value: value in allowed and not isinstance(value, bool), f"one of {', '.join(map(str, allowed))}", default)
-
-
-def _done(default: bool) -> Option:
-    return Option(lambda value: isinstance(value, bool), "true or false", default)
-
-
 def _seconds(default: Any = REQUIRED) -> Option:
-    return Option(lambda value: (value is None and default is None) or _number(0)(value), "a number of seconds", default)
+    return Option(lambda value: (value is None and default is None) or number(0)(value), "a number of seconds", default)
 
 
-_MESSAGE = Option(_text, "a text", "refused by a fault")
-_RETRY_AFTER = Option(lambda value: value is None or _text(value) or _whole(0)(value), "seconds or a date", None)
+_MESSAGE = Option(text, "a text", "refused by a fault")
+_THROTTLED = sorted({generation.codes[Reason.TOO_FREQUENT] for generation in GENERATIONS.values()})
+_RETRY_AFTER = Option(lambda value: value is None or text(value) or whole(0)(value), "seconds or a date", None)
 
 KINDS: dict[str, Kind] = {
     # in place of the answer
-    "refuse": Kind({"ret_code": Option(_whole(1), "a return code, not 0"), "message": _MESSAGE}, replaces_answer=True),
+    "refuse": Kind({"ret_code": Option(whole(1), "a return code, not 0"), "message": _MESSAGE}, replaces_answer=True),
     "throttle": Kind(
         {
-            "rate": Option(_number(0), "calls a second"),
-            "burst": Option(_whole(1), "a whole number from 1", 1),
-            "ret_code": _one_of(TOO_FREQUENT.code, TOO_FREQUENT_2X.code, default=TOO_FREQUENT.code),
+            "rate": Option(number(0), "calls a second"),
+            "burst": Option(whole(1), "a whole number from 1", 1),
+            "ret_code": one_of(*_THROTTLED, default=None),
         },
         replaces_answer=True,
     ),
     "drop": Kind(replaces_answer=True),
     "lose_answer": Kind(replaces_answer=True),
     "http_status": Kind(
-        {"status": Option(_whole(400, 599), "an HTTP status from 400 to 599"), "retry_after": _RETRY_AFTER, "done": _done(False)},
+        {"status": Option(whole(400, 599), "an HTTP status from 400 to 599"), "retry_after": _RETRY_AFTER, "done": flag(False)},
         replaces_answer=True,
     ),
-    "html": Kind({"done": _done(False)}, replaces_answer=True),
-    "redirect": Kind({"location": Option(_text, "a URL", "/login"), "done": _done(False)}, replaces_answer=True),
-    "empty": Kind({"done": _done(True)}, replaces_answer=True),
-    "truncated": Kind({"cut": _one_of("connection", "json", default="connection"), "done": _done(True)}, replaces_answer=True),
+    "html": Kind({"done": flag(False)}, replaces_answer=True),
+    "redirect": Kind({"location": Option(text, "a URL", "/login"), "done": flag(False)}, replaces_answer=True),
+    "empty": Kind({"done": flag(True)}, replaces_answer=True),
+    "truncated": Kind({"cut": one_of("connection", "json", default="connection"), "done": flag(True)}, replaces_answer=True),
     "wrong_shape": Kind(
-        {"shape": _one_of("list", "string", "null", "infos_string", "no_ret_code", default="list"), "done": _done(True)},
+        {"shape": one_of("list", "string", "null", "infos_string", "no_ret_code", default="list"), "done": flag(True)},
         replaces_answer=True,
     ),
-    "endless_body": Kind({"done": _done(True)}, replaces_answer=True),
+    "endless_body": Kind({"done": flag(True)}, replaces_answer=True),
     # the same answer, another way
     "delay": Kind({"seconds": _seconds()}),
     "strings": Kind(),
@@ -108,20 +78,23 @@ KINDS: dict[str, Kind] = {
     "stuck_snapshot": Kind({"seconds": _seconds(None)}, actions=frozenset({"CreateSnapshot"})),
     "listing_lag": Kind({"seconds": _seconds()}, actions=frozenset({"CreateSnapshot"})),
     "odd_status": Kind(
-        {"status": Option(_text, "a text", "Pondering"), "seconds": _seconds()},
-        actions=frozenset({"CreateSnapshot", "RollbackSnapshot"}),
+        {"status": Option(text, "a text", "Pondering"), "seconds": _seconds()},
+        actions=frozenset({"CreateSnapshot", "RollbackSnapshot", "AttachDisk", "DetachDisk", *POWER}),
     ),
+    "rollback_detaches": Kind(actions=frozenset({"RollbackSnapshot"})),
     "hang_stopping": Kind(actions=frozenset({"StopVMInstance"})),
+    "hang_restarting": Kind(actions=frozenset({"RestartVMInstance"})),
+    "busy_disks_ignored": Kind(actions=POWER),
 }
 
 _COMMON: dict[str, Option] = {
     "params": Option(
         lambda value: isinstance(value, dict) and all(isinstance(each, str) for each in value.values()), "an object of texts", {}
     ),
-    "skip": Option(_whole(0), "a whole number from 0", 0),
-    "count": Option(lambda value: value is None or _whole(1)(value), "a whole number from 1", None),
-    "probability": Option(_number(0, 1), "a number from 0 to 1", 1),
-    "seed": Option(_whole(0), "a whole number from 0", 0),
+    "skip": Option(whole(0), "a whole number from 0", 0),
+    "count": Option(lambda value: value is None or whole(1)(value), "a whole number from 1", None),
+    "probability": Option(number(0, 1), "a number from 0 to 1", 1),
+    "seed": Option(whole(0), "a whole number from 0", 0),
 }
 
 
@@ -129,19 +102,17 @@ class Fault:
     """One fault and how it has fared. The same fault struck by the same calls always does the same."""
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        """Raises BadFault with one line that says what is wrong."""
+        """Raises BadFields with one line that says what is wrong."""
         if not isinstance(spec, dict):
-            raise BadFault("a fault is a JSON object")
+            raise BadFields("a fault is a JSON object")
         self.spec = spec
         self.kind = spec.get("kind", "")
         if not isinstance(self.kind, str) or self.kind not in KINDS:
-            raise BadFault(f"kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
+            raise BadFields(f"kind {self.kind!r} is none of {', '.join(sorted(KINDS))}")
         self._kind = KINDS[self.kind]
         self.actions = self._read_actions(spec.get("action", "*"))
-        options = {**_COMMON, **self._kind.options}
-        if unknown := sorted(set(spec) - {"kind", "action", *options}):
-            raise BadFault(f"{self.kind} has no field {unknown[0]!r}")
-        self.fields = {name: self._read_field(name, option) for name, option in options.items()}
+        values = {name: value for name, value in spec.items() if name not in ("kind", "action")}
+        self.fields = read_fields(self.kind, values, {**_COMMON, **self._kind.options})
         self.struck = 0
         self._seen = 0
         self._random = random.Random(self.fields["seed"])
@@ -154,21 +125,13 @@ class Fault:
             return self._kind.actions
         names = [action] if isinstance(action, str) else action
         if not isinstance(names, list) or not names:
-            raise BadFault('action is a name, a list of names, or "*"')
+            raise BadFields('action is a name, a list of names, or "*"')
         for name in names:
             if not isinstance(name, str) or name not in ACTIONS:
-                raise BadFault(f"action {name!r} is not served")
+                raise BadFields(f"action {name!r} is not served")
             if name not in self._kind.actions:
-                raise BadFault(f"{self.kind} cannot strike {name}, only {', '.join(sorted(self._kind.actions))}")
+                raise BadFields(f"{self.kind} cannot strike {name}, only {', '.join(sorted(self._kind.actions))}")
         return frozenset(names)
-
-    def _read_field(self, name: str, option: Option) -> Any:
-        value = self.spec.get(name, option.default)
-        if value is REQUIRED:
-            raise BadFault(f"{self.kind} needs {name}: {option.words}")
-        if not option.valid(value):
-            raise BadFault(f"{name} must be {option.words}")
-        return value
 
     @property
     def replaces_answer(self) -> bool:
@@ -211,15 +174,15 @@ class Faults:
         self._faults: list[Fault] = []
 
     def add(self, specs: Any) -> None:
-        """Append faults from parsed JSON. Raises BadFault, and then none of them is in force."""
+        """Append faults from parsed JSON. Raises BadFields, and then none of them is in force."""
         if not isinstance(specs, list):
-            raise BadFault("faults are a JSON list of objects")
+            raise BadFields("faults are a JSON list of objects")
         added = []
-        for number, spec in enumerate(specs):
+        for position, spec in enumerate(specs):
             try:
                 added.append(Fault(spec))
-            except BadFault as error:
-                raise BadFault(f"fault {number}: {error}") from None
+            except BadFields as error:
+                raise BadFields(f"fault {position}: {error}") from None
         self._faults += added
 
     def clear(self) -> None:

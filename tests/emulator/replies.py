@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from emulator.api import Reply
 
 LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Login</title></head><body><form action='/login'>Please log in</form></body></html>"
+REQUEST_ID = "X-UCLOUD-REQUEST-UUID"
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -50,8 +51,9 @@ class CutShort(Response):
 
 def response(reply: Reply) -> Response:
     """The HTTP response of a reply; sending it may be no response at all."""
+    headers = {REQUEST_ID: reply.request_id} if reply.request_id else {}
     if reply.fault is None:
-        return JSONResponse(reply.answer)
+        return JSONResponse(reply.answer, headers=headers)
     fields = reply.fault.fields
     match reply.fault.kind:
         case "drop" | "lose_answer":
@@ -67,10 +69,10 @@ def response(reply: Reply) -> Response:
         case "empty":
             return Response(media_type="application/json")
         case "truncated" if fields["cut"] == "connection":
-            return CutShort(json.dumps(reply.answer), media_type="application/json")
+            return CutShort(json.dumps(reply.answer), headers=headers, media_type="application/json")
         case "truncated":
             text = json.dumps(reply.answer)
-            return Response(text[: len(text) // 2], media_type="application/json")
+            return Response(text[: len(text) // 2], headers=headers, media_type="application/json")
         case "wrong_shape":
             return JSONResponse(_misshapen(reply.answer, fields["shape"]))
         case "endless_body":

@@ -43,7 +43,8 @@ class Emulator:
     """A running emulator, as a context manager.
 
     Times are in seconds but ``latency_ms``. ``snapshot_limit`` is per disk, 0 for none. With a ``clock`` of your own (Unix seconds) time
-    stands still between requests; with the real one work also finishes while nobody asks. Raises StateInUse or OSError.
+    stands still between requests; with the real one work also finishes while nobody asks. ``generation`` is a name, or None for the one
+    that the directory has (a new one: 1.x). Raises StateInUse, OtherGeneration or OSError.
 
     ``api_url``, ``control_url`` and the keys are there from the start; the server answers inside the ``with`` block. ``state`` and
     ``faults`` may be used directly.
@@ -63,6 +64,7 @@ class Emulator:
         latency_ms: float = 0,
         snapshot_limit: int = 10,
         tls: bool = False,
+        generation: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = State(
@@ -71,8 +73,10 @@ class Emulator:
             rollback_seconds=rollback_seconds,
             transition_seconds=transition_seconds,
             snapshot_limit=snapshot_limit,
+            generation=generation,
             clock=clock,
         )
+        self.generation = self.state.generation
         try:
             self._socket = socket.create_server((HOST, port))
         except BaseException:
@@ -130,7 +134,7 @@ class Emulator:
         return [call for call in self.state.calls() if action in (None, call["action"])]
 
     def add_faults(self, *faults: dict[str, Any]) -> None:
-        """Put faults in force, as POST to the control API does. Raises BadFault."""
+        """Put faults in force, as POST to the control API does. Raises BadFields."""
         with self.state.transaction():
             self.faults.add(list(faults))
 

@@ -19,32 +19,24 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from emulator import disks
-from emulator.errors import (
-    BAD_PARAMETER,
-    DISK_MISSING,
-    DISK_WRONG_STATE,
-    SNAPSHOT_IN_PROGRESS,
-    SNAPSHOT_LIMIT,
-    SNAPSHOT_MISSING,
-    SNAPSHOT_NOT_STABLE,
-    VM_DISK_NOT_STABLE,
-    VM_MISSING_OR_WRONG_STATE,
-    VM_NOT_OFF,
-    VM_NOT_RUNNING,
-    ApiError,
-)
+from emulator.errors import ApiError, Reason
+from emulator.generations import GENERATIONS, OLDEST
 
 TRANSITION_SECONDS = 0.2
 """How long the short states last: Creating, Bounding, Unbounding, Deleting, and each step of a VM on its way."""
+BIN_SECONDS = 360_000
+"""How long a deleted disk stays in the recycle bin."""
+DEFAULT_PROJECT = "project-default"
 
 
 class DiskStatus(StrEnum):
-    """Those states of a disk that are reached here, in the API's spelling."""
+    """Those states of a disk that are reached here, in the spelling of 1.x. Deleted: it is in the recycle bin."""
 
     CREATING = "Creating"
     UNBOUND = "Unbound"
@@ -52,12 +44,13 @@ class DiskStatus(StrEnum):
     BOUND = "Bound"
     UNBOUNDING = "Unbounding"
     DELETING = "Deleting"
+    DELETED = "Deleted"
     SNAPSHOTING = "Snapshoting"
     ROLLBACKING = "Rollbacking"
 
 
 class SnapshotStatus(StrEnum):
-    """States of a snapshot in the API's spelling; Failure is of 2.x."""
+    """States of a snapshot in the spelling of 1.x; Failure is of 2.x."""
 
     CREATEING = "Createing"
     NORMAL = "Normal"
@@ -67,10 +60,11 @@ class SnapshotStatus(StrEnum):
 
 
 class VmState(StrEnum):
-    """Those states of a VM that are reached here, in the API's spelling."""
+    """Those states of a VM that are reached here, in the spelling of 1.x."""
 
     INITIALIZING = "Initializing"
     STARTING = "Starting"
+    RESTARTING = "Restarting"
     RUNNING = "Running"
     STOPPING = "Stopping"
     POWEROFFING = "Poweroffing"
@@ -81,9 +75,20 @@ STABLE_DISK = (DiskStatus.BOUND, DiskStatus.UNBOUND)
 BUSY_WITH_SNAPSHOT = (DiskStatus.SNAPSHOTING, DiskStatus.ROLLBACKING)
 
 
+class SnapshotType(StrEnum):
+    """Who created a snapshot: somebody through the API, or a timer."""
+
+    MANUAL = "Manual"
+    AUTOMATIC = "Automatic"
+
+
 @dataclass(frozen=True)
 class Disk:
-    """A disk. ``vm_id`` and ``drive`` are empty when it is not attached; ``create_time`` is Unix seconds."""
+    """A disk. ``vm_id`` and ``drive`` are empty when it is not attached; ``create_time`` is Unix seconds.
+
+    ``external``: a LUN of a storage that the platform cannot snapshot. ``deleted_at``: when it went to the recycle bin, 0 if it did not.
+    Until ``odd_until`` it shows ``odd_status``.
+    """
 
     id: str
     name: str
@@ -95,6 +100,12 @@ class Disk:
     vm_id: str
     drive: str
     create_time: int
+    remark: str = ""
+    project_id: str = DEFAULT_PROJECT
+    external: bool = False
+    deleted_at: int = 0
+    odd_status: str = ""
+    odd_until: float = 0
 
     @property
     def settled(self) -> DiskStatus:
@@ -104,7 +115,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Vm:
-    """A VM. ``memory_mb`` in MB, ``create_time`` in Unix seconds."""
+    """A VM. ``memory_mb`` in MB, ``create_time`` in Unix seconds. Until ``odd_until`` it shows ``odd_status``."""
 
     id: str
     name: str
@@ -119,11 +130,18 @@ class Vm:
     charge_type: str
     ip: str
     create_time: int
+    remark: str = ""
+    project_id: str = DEFAULT_PROJECT
+    odd_status: str = ""
+    odd_until: float = 0
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot. Lists omit it before ``listed_at``; until ``odd_until`` it shows ``odd_status`` (both Unix seconds, 0 = never)."""
+    """A snapshot. Lists omit it before ``listed_at``; until ``odd_until`` it shows ``odd_status`` (both Unix seconds, 0 = never).
+
+    ``timer_id`` is that of the timer that created it, or empty.
+    """
 
     id: str
     disk_id: str
@@ -135,37 +153,66 @@ class Snapshot:
     listed_at: float = 0
     odd_status: str = ""
     odd_until: float = 0
+    project_id: str = DEFAULT_PROJECT
+    timer_id: str = ""
+
+    @property
+    def type(self) -> SnapshotType:
+        """Who created it."""
+        return SnapshotType.AUTOMATIC if self.timer_id else SnapshotType.MANUAL
 
     def shown_status(self, now: float) -> str:
         """The status that the API shows, and acts on, at this moment."""
-        return self.odd_status if now < self.odd_until else self.status
+        return odd(self, now) or self.status
+
+
+def odd(record: Disk | Vm | Snapshot, now: float) -> str:
+    """The word that the API shows, and acts on, in place of its status at this moment; empty: none."""
+    return record.odd_status if now < record.odd_until else ""
+
+
+@dataclass(frozen=True)
+class Timer:
+    """It snapshots its disks every so many seconds, and keeps so many of the snapshots that it created of a disk."""
+
+    id: str
+    name: str
+    every: float
+    keep: int
+    disk_ids: tuple[str, ...]
 
 
 class Work(StrEnum):
     """What a job does when it is due."""
 
     SETTLE_DISK = "settle_disk"
+    BIN_DISK = "bin_disk"
     REMOVE_DISK = "remove_disk"
     FINISH_SNAPSHOT = "finish_snapshot"
     FINISH_ROLLBACK = "finish_rollback"
     REMOVE_SNAPSHOT = "remove_snapshot"
     MOVE_VM = "move_vm"
+    RUN_TIMER = "run_timer"
 
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS disks (
     id TEXT PRIMARY KEY, name TEXT, size_gb INTEGER, set_type TEXT, disk_type TEXT, charge_type TEXT, status TEXT,
-    vm_id TEXT, drive TEXT, create_time INTEGER);
+    vm_id TEXT, drive TEXT, create_time INTEGER, remark TEXT, project_id TEXT, external INTEGER, deleted_at INTEGER, odd_status TEXT,
+    odd_until REAL);
 CREATE TABLE IF NOT EXISTS vms (
     id TEXT PRIMARY KEY, name TEXT, state TEXT, vm_type TEXT, image_id TEXT, cpu INTEGER, memory_mb INTEGER, vpc_id TEXT,
-    subnet_id TEXT, security_group TEXT, charge_type TEXT, ip TEXT, create_time INTEGER);
+    subnet_id TEXT, security_group TEXT, charge_type TEXT, ip TEXT, create_time INTEGER, remark TEXT, project_id TEXT, odd_status TEXT,
+    odd_until REAL);
 CREATE TABLE IF NOT EXISTS snapshots (
     id TEXT PRIMARY KEY, disk_id TEXT, disk_type TEXT, name TEXT, remark TEXT, status TEXT, create_time INTEGER,
-    listed_at REAL, odd_status TEXT, odd_until REAL);
+    listed_at REAL, odd_status TEXT, odd_until REAL, project_id TEXT, timer_id TEXT);
+CREATE TABLE IF NOT EXISTS tags (resource_id TEXT, key TEXT, value TEXT, PRIMARY KEY (resource_id, key));
+CREATE TABLE IF NOT EXISTS timers (id TEXT PRIMARY KEY, name TEXT, every REAL, keep INTEGER, disk_ids TEXT);
 CREATE TABLE IF NOT EXISTS jobs (seq INTEGER PRIMARY KEY, due REAL, work TEXT, subject TEXT, target TEXT);
 CREATE TABLE IF NOT EXISTS calls (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT, params TEXT, ret_code INTEGER, at REAL, fault TEXT);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT, params TEXT, ret_code INTEGER, at REAL, fault TEXT, request_id TEXT);
 CREATE INDEX IF NOT EXISTS disks_by_vm ON disks (vm_id);
 CREATE INDEX IF NOT EXISTS snapshots_by_disk ON snapshots (disk_id);
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (due);
@@ -176,11 +223,16 @@ class StateInUse(Exception):
     """Another emulator works on this state directory."""
 
 
+class OtherGeneration(Exception):
+    """The state directory is of another generation than the one asked for."""
+
+
 class State:
     """Everything the emulated cloud knows, kept in ``directory``.
 
     Thread-safe: each public method takes the lock; ``transaction`` groups several. Time is Unix seconds from ``clock``;
-    ``advance`` carries out what is due by then. Raises StateInUse when another process has the directory.
+    ``advance`` carries out what is due by then. ``generation`` is a name, or None for the one that the directory has (a new one: 1.x).
+    Raises StateInUse when another process has the directory, OtherGeneration when it has another generation.
     """
 
     def __init__(
@@ -191,6 +243,7 @@ class State:
         rollback_seconds: float = 2,
         transition_seconds: float = TRANSITION_SECONDS,
         snapshot_limit: int = 10,
+        generation: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.directory = directory
@@ -213,6 +266,11 @@ class State:
         self._db.row_factory = sqlite3.Row
         # A killed process loses nothing that was written; only a crash of the host would, so nothing waits for the disk.
         self._db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_SCHEMA}")
+        kept = self.setting("generation", lambda: GENERATIONS[generation or OLDEST].name)
+        if generation not in (None, kept):
+            self.close()
+            raise OtherGeneration(f"{directory} is of generation {kept}, not {generation}")
+        self.generation = GENERATIONS[kept]
         self._remove_leftovers()
 
     def close(self) -> None:
@@ -257,16 +315,17 @@ class State:
         return self.directory / "snapshots" / f"{snapshot_id}.img"
 
     def disk(self, disk_id: str) -> Disk:
-        """Raises ApiError 2201 when there is no such disk."""
+        """Raises ApiError when there is no such disk."""
         with self._lock:
             row = self._row("SELECT * FROM disks WHERE id = ?", disk_id)
         if row is None:
-            raise ApiError(DISK_MISSING, disk_id)
+            raise ApiError(Reason.DISK_MISSING, disk_id)
         return Disk(**row)
 
-    def find_disks(self, ids: Collection[str] = (), *, vm_id: str = "", disk_type: str = "") -> list[str]:
-        """Ids of disks, newest first; empty filters match all."""
-        return self._find("disks", ids, {"vm_id": vm_id, "disk_type": disk_type})
+    def find_disks(self, ids: Collection[str] = (), *, vm_id: str = "", disk_type: str = "", recycled: bool | None = False) -> list[str]:
+        """Ids of disks, of those in the recycle bin, or (None) of all, newest first; empty filters match all."""
+        condition = "TRUE" if recycled is None else f"(deleted_at > 0) = {recycled}"
+        return self._find("disks", ids, {"vm_id": vm_id, "disk_type": disk_type}, condition)
 
     def add_disk(
         self,
@@ -277,12 +336,16 @@ class State:
         disk_type: str = "Data",
         set_type: str = "Normal",
         charge_type: str = "Dynamic",
+        remark: str = "",
+        project_id: str = DEFAULT_PROJECT,
+        external: bool = False,
         settled: bool = True,
     ) -> str:
         """A new empty disk; its id. Settled: ready at once. Otherwise Creating for a moment first, as through the API."""
         with self.transaction():
             drive = self._free_drive(vm_id) if vm_id else ""
-            disk = Disk(_new_id("disk"), name, size_gb, set_type, disk_type, charge_type, "", vm_id, drive, self._now())
+            kind = set_type, disk_type, charge_type
+            disk = Disk(_new_id("disk"), name, size_gb, *kind, "", vm_id, drive, self._now(), remark, project_id, external)
             disks.create(self.image(disk.id), size_gb)
             self._insert("disks", asdict(disk) | {"status": disk.settled if settled else DiskStatus.CREATING})
             if not settled:
@@ -290,12 +353,15 @@ class State:
             return disk.id
 
     def attach_disk(self, disk_id: str, vm_id: str) -> None:
-        """Bounding, then Bound. Only an Unbound disk, and only a VM that is Running or Stopped (assumed)."""
+        """Bounding, then Bound. Only an Unbound disk, and only a VM that is Running or Stopped; a boot disk: Stopped, without another."""
         with self.transaction():
             disk, vm = self.disk(disk_id), self.vm(vm_id)
             self._require_disk_status(disk, DiskStatus.UNBOUND)
-            if vm.state not in (VmState.RUNNING, VmState.STOPPED):
-                raise ApiError(VM_MISSING_OR_WRONG_STATE, f"{vm_id} is {vm.state}")
+            if disk.disk_type == "Boot":
+                self._require_vm_state(vm, Reason.VM_NOT_OFF, VmState.STOPPED)
+                if self.find_disks(vm_id=vm_id, disk_type="Boot"):
+                    raise ApiError(Reason.BAD_PARAMETER, f"{vm_id} has a boot disk")
+            self._require_vm_state(vm, Reason.VM_WRONG_STATE, VmState.RUNNING, VmState.STOPPED)
             self._db.execute("UPDATE disks SET vm_id = ?, drive = ? WHERE id = ?", (vm_id, self._free_drive(vm_id), disk_id))
             self._set_disk_status(disk_id, DiskStatus.BOUNDING)
             self._schedule(self.transition_seconds, Work.SETTLE_DISK, disk_id)
@@ -306,33 +372,50 @@ class State:
             disk = self.disk(disk_id)
             self._require_disk_status(disk, DiskStatus.BOUND)
             if disk.vm_id != vm_id:
-                raise ApiError(BAD_PARAMETER, f"{disk_id} is attached to {disk.vm_id}")
+                raise ApiError(Reason.BAD_PARAMETER, f"{disk_id} is attached to {disk.vm_id}")
             if disk.disk_type == "Boot":
-                raise ApiError(BAD_PARAMETER, f"{disk_id} is a boot disk")
-            self._db.execute("UPDATE disks SET vm_id = '', drive = '' WHERE id = ?", (disk_id,))
+                raise ApiError(Reason.BAD_PARAMETER, f"{disk_id} is a boot disk")
+            self._detach(disk_id)
             self._set_disk_status(disk_id, DiskStatus.UNBOUNDING)
             self._schedule(self.transition_seconds, Work.SETTLE_DISK, disk_id)
 
     def delete_disk(self, disk_id: str) -> None:
-        """Deleting, then gone together with its snapshots. Only an Unbound disk."""
+        """Its snapshots are gone at once; Deleting, then it is in the recycle bin. Only an Unbound disk."""
         with self.transaction():
             self._require_disk_status(self.disk(disk_id), DiskStatus.UNBOUND)
+            for snapshot_id in self.find_snapshots(disk_id=disk_id, hidden=True):
+                self._forget("snapshots", snapshot_id, Work.REMOVE_SNAPSHOT)
             self._set_disk_status(disk_id, DiskStatus.DELETING)
-            self._schedule(self.transition_seconds, Work.REMOVE_DISK, disk_id)
+            self._schedule(self.transition_seconds, Work.BIN_DISK, disk_id)
+
+    def recover_disk(self, disk_id: str) -> None:
+        """Out of the recycle bin, Unbound, with its bytes and without its snapshots."""
+        with self.transaction():
+            self._require_in_bin(disk_id)
+            self._db.execute("DELETE FROM jobs WHERE subject = ?", (disk_id,))
+            self._db.execute("UPDATE disks SET deleted_at = 0 WHERE id = ?", (disk_id,))
+            self._set_disk_status(disk_id, DiskStatus.UNBOUND)
+
+    def terminate_disk(self, disk_id: str) -> None:
+        """Out of the recycle bin, and gone."""
+        with self.transaction():
+            self._require_in_bin(disk_id)
+            self._db.execute("DELETE FROM jobs WHERE subject = ?", (disk_id,))
+            self._forget("disks", disk_id, Work.REMOVE_DISK)
 
     # ---- snapshots
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
-        """Raises ApiError 200 when there is no such snapshot."""
+        """Raises ApiError when there is no such snapshot."""
         with self._lock:
             row = self._row("SELECT * FROM snapshots WHERE id = ?", snapshot_id)
         if row is None:
-            raise ApiError(SNAPSHOT_MISSING, snapshot_id)
+            raise ApiError(Reason.SNAPSHOT_MISSING, snapshot_id)
         return Snapshot(**row)
 
     def find_snapshots(self, ids: Collection[str] = (), *, disk_id: str = "", hidden: bool = False) -> list[str]:
         """Ids of the snapshots that are listed now, or hidden ones too, newest first; empty filters match all."""
-        return self._find("snapshots", ids, {"disk_id": disk_id}, listed_by=None if hidden else self.clock())
+        return self._find("snapshots", ids, {"disk_id": disk_id}, "TRUE" if hidden else f"listed_at <= {self.clock()!r}")
 
     def create_snapshot(
         self,
@@ -343,22 +426,30 @@ class State:
         ends_as: SnapshotStatus = SnapshotStatus.NORMAL,
         seconds: float | None = -1,
         listed_after: float = 0,
+        project_id: str = DEFAULT_PROJECT,
+        timer_id: str = "",
+        since: float | None = None,
     ) -> str:
         """Take the disk's bytes as they are now; the new snapshot's id.
 
-        Createing, and the disk Snapshoting, for ``seconds`` (-1: the usual time; None: for ever), then ``ends_as``. Lists omit it
-        for ``listed_after`` seconds. Refused: 2201, 2206, 2502, and 2500 when the disk has its limit of them, in any state.
+        Createing, and the disk Snapshoting, for ``seconds`` (-1: the usual time; None: for ever) from ``since`` (now), then ``ends_as``.
+        Lists omit it for ``listed_after`` seconds. Refused while the disk is busy, and when it has its limit of snapshots, in any state,
+        which does not stop a timer.
         """
         with self.transaction():
             disk = self.disk(disk_id)
             self._require_snapshot_ready(disk)
-            (count,) = self._row("SELECT count(*) FROM snapshots WHERE disk_id = ?", disk_id)
-            if self.snapshot_limit and count >= self.snapshot_limit:
-                raise ApiError(SNAPSHOT_LIMIT, f"{disk_id} has {count}")
-            snapshot_id = self.add_snapshot(disk_id, name, remark, SnapshotStatus.CREATEING, listed_after=listed_after)
+            counted = "TRUE" if self.generation.limit_counts_automatic else "timer_id = ''"
+            (count,) = self._row(f"SELECT count(*) FROM snapshots WHERE disk_id = ? AND {counted}", disk_id)
+            if self.snapshot_limit and count >= self.snapshot_limit and not timer_id:
+                raise ApiError(Reason.SNAPSHOT_LIMIT, f"{disk_id} has {count}")
+            owner = {"project_id": project_id, "timer_id": timer_id}
+            age = 0 if since is None else self.clock() - since
+            snapshot_id = self.add_snapshot(disk_id, name, remark, SnapshotStatus.CREATEING, age=age, listed_after=listed_after, **owner)
             self._set_disk_status(disk_id, DiskStatus.SNAPSHOTING)
             if seconds is not None:
-                self._schedule(self.snapshot_seconds if seconds < 0 else seconds, Work.FINISH_SNAPSHOT, snapshot_id, ends_as)
+                duration = self.snapshot_seconds if seconds < 0 else seconds
+                self._schedule(duration, Work.FINISH_SNAPSHOT, snapshot_id, ends_as, since=since)
             return snapshot_id
 
     def add_snapshot(
@@ -370,15 +461,22 @@ class State:
         *,
         age: float = 0,
         listed_after: float = 0,
+        project_id: str = DEFAULT_PROJECT,
+        timer_id: str = "",
     ) -> str:
-        """A snapshot of the disk's bytes in this state at once, without rules or work: to set a scene. ``age`` in seconds."""
+        """A snapshot of the disk's bytes in this state at once, without rules or work: to set a scene. ``age`` in seconds.
+
+        With the id of a timer (any text) it is Automatic.
+        """
         with self.transaction():
             disk = self.disk(disk_id)
             created = int(self.clock() - age)
             listed_at = self.clock() + listed_after if listed_after else 0
-            snapshot = Snapshot(_new_id("snapshot"), disk_id, disk.disk_type, name, remark, status, created, listed_at)
+            texts = disk.disk_type, name, remark, status
+            owner = {"project_id": project_id, "timer_id": timer_id}
+            snapshot = Snapshot(_new_id("snapshot"), disk_id, *texts, created, listed_at)
             disks.copy(self.image(disk_id), self.snapshot_image(snapshot.id))
-            self._insert("snapshots", asdict(snapshot))
+            self._insert("snapshots", asdict(snapshot) | owner)
             return snapshot.id
 
     def remove_snapshot(self, snapshot_id: str) -> None:
@@ -387,41 +485,84 @@ class State:
             self.snapshot_image(snapshot_id).unlink(missing_ok=True)
             self._db.execute("DELETE FROM snapshots WHERE id = ?", (snapshot_id,))
 
-    def rollback_snapshot(self, snapshot_id: str, disk_id: str) -> None:
-        """RollBacking and Rollbacking, then the disk has the snapshot's bytes. Refused: 200, 2201, 140, 7001, 2502, 2206, 2501."""
+    def rollback_snapshot(self, snapshot_id: str, disk_id: str, *, detaches: bool = False) -> None:
+        """RollBacking and Rollbacking, then the disk has the snapshot's bytes; it stays attached, unless the rollback ``detaches`` it.
+
+        Refused: another disk's snapshot, one that is not Normal, a busy disk, a VM that is not Stopped.
+        """
         with self.transaction():
-            snapshot, disk = self.snapshot(snapshot_id), self.disk(disk_id)
+            disk = self.disk(disk_id)
+            self._require_no_bin(disk)
+            snapshot = self.snapshot(snapshot_id)
             if snapshot.disk_id != disk_id:
-                raise ApiError(BAD_PARAMETER, f"{snapshot_id} is of another disk")
+                raise ApiError(Reason.BAD_PARAMETER, f"{snapshot_id} is of another disk")
             self._require_normal(snapshot)
             self._require_snapshot_ready(disk)
-            if disk.vm_id and self.vm(disk.vm_id).state != VmState.STOPPED:
-                raise ApiError(VM_NOT_OFF, disk.vm_id)
+            if disk.vm_id:
+                self._require_vm_state(self.vm(disk.vm_id), Reason.VM_NOT_OFF, VmState.STOPPED)
             self._set_snapshot_status(snapshot_id, SnapshotStatus.ROLLBACKING)
             self._set_disk_status(disk_id, DiskStatus.ROLLBACKING)
-            self._schedule(self.rollback_seconds, Work.FINISH_ROLLBACK, snapshot_id)
+            self._schedule(self.rollback_seconds, Work.FINISH_ROLLBACK, snapshot_id, "detach" if detaches else "")
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        """Deleting for a moment, then gone. Refused: 200, 7001."""
+        """Deleting for a moment, then gone. Refused unless it is Normal."""
         with self.transaction():
             self._require_normal(self.snapshot(snapshot_id))
             self._set_snapshot_status(snapshot_id, SnapshotStatus.DELETING)
             self._schedule(self.transition_seconds, Work.REMOVE_SNAPSHOT, snapshot_id)
 
-    def show_odd_status(self, snapshot_id: str, status: str, seconds: float) -> None:
-        """Show this status, whatever the snapshot is doing, for so long."""
+    def show_odd_status(self, resource_id: str, status: str, seconds: float) -> None:
+        """Show this status, and act on it, whatever the snapshot, disk or VM is doing, for so long."""
         with self.transaction():
             until = self.clock() + seconds
-            self._db.execute("UPDATE snapshots SET odd_status = ?, odd_until = ? WHERE id = ?", (status, until, snapshot_id))
+            for table in ("snapshots", "disks", "vms"):
+                self._db.execute(f"UPDATE {table} SET odd_status = ?, odd_until = ? WHERE id = ?", (status, until, resource_id))
+
+    def set_tags(self, resource_id: str, tags: Mapping[str, str]) -> None:
+        """All tags of a disk, VM or snapshot."""
+        with self.transaction():
+            self._db.execute("DELETE FROM tags WHERE resource_id = ?", (resource_id,))
+            for key, value in tags.items():
+                self._insert("tags", {"resource_id": resource_id, "key": key, "value": value})
+
+    def tags(self, resource_id: str) -> dict[str, str]:
+        """The tags of a disk, VM or snapshot, by key."""
+        with self._lock:
+            rows = self._db.execute("SELECT key, value FROM tags WHERE resource_id = ? ORDER BY rowid", (resource_id,)).fetchall()
+        return {row["key"]: row["value"] for row in rows}
+
+    # ---- timers
+
+    def add_timer(self, disk_ids: Collection[str], *, every: float, keep: int = 10, name: str = "auto") -> str:
+        """A timer that runs for the first time in ``every`` seconds; its id. It stays when disks of it go."""
+        with self.transaction():
+            for disk_id in disk_ids:
+                self.disk(disk_id)
+            timer_id = _new_id("timer")
+            self._insert("timers", {"id": timer_id, "name": name, "every": every, "keep": keep, "disk_ids": json.dumps(list(disk_ids))})
+            self._schedule(every, Work.RUN_TIMER, timer_id)
+            return timer_id
+
+    def timers(self) -> list[Timer]:
+        """All timers, oldest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT * FROM timers ORDER BY rowid").fetchall()
+        return [Timer(**{**row, "disk_ids": tuple(json.loads(row["disk_ids"]))}) for row in rows]
+
+    def remove_timers(self) -> None:
+        """No timers any more; their snapshots stay."""
+        with self.transaction():
+            self._db.execute("DELETE FROM jobs WHERE work = ?", (Work.RUN_TIMER,))
+            self._db.execute("DELETE FROM timers")
 
     # ---- VMs
 
     def vm(self, vm_id: str) -> Vm:
-        """Raises ApiError 2011 when there is no such VM."""
+        """Raises ApiError when there is no such VM."""
         with self._lock:
             row = self._row("SELECT * FROM vms WHERE id = ?", vm_id)
         if row is None:
-            raise ApiError(VM_MISSING_OR_WRONG_STATE, vm_id)
+            raise ApiError(Reason.VM_MISSING, vm_id)
         return Vm(**row)
 
     def find_vms(self, ids: Collection[str] = (), *, vpc_id: str = "", subnet_id: str = "") -> list[str]:
@@ -447,6 +588,8 @@ class State:
         security_group: str = "sg-1",
         charge_type: str = "Dynamic",
         ip: str = "",
+        remark: str = "",
+        project_id: str = DEFAULT_PROJECT,
     ) -> str:
         """A new VM with a boot disk and, with ``data_gb``, a data disk (GB); its id.
 
@@ -456,56 +599,72 @@ class State:
             vm_id, state = _new_id("vm"), state if settled else VmState.INITIALIZING
             (count,) = self._row("SELECT count(*) FROM vms")
             ip = ip or f"10.0.{count // 250 % 256}.{count % 250 + 2}"
-            vm = Vm(vm_id, name, state, vm_type, image_id, cpu, memory_mb, vpc_id, subnet_id, security_group, charge_type, ip, self._now())
+            hardware = vm_type, image_id, cpu, memory_mb
+            network = vpc_id, subnet_id, security_group
+            vm = Vm(vm_id, name, state, *hardware, *network, charge_type, ip, self._now(), remark, project_id)
             self._insert("vms", asdict(vm))
             for disk_type, size_gb, set_type in (("Boot", boot_gb, boot_set_type), ("Data", data_gb, data_set_type)):
                 if size_gb:
                     label = f"{name}-{disk_type.lower()}"
-                    kind = {"disk_type": disk_type, "set_type": set_type, "charge_type": charge_type}
-                    self.add_disk(label, size_gb, vm_id=vm_id, settled=settled, **kind)
+                    self.add_disk(
+                        label,
+                        size_gb,
+                        vm_id=vm_id,
+                        disk_type=disk_type,
+                        set_type=set_type,
+                        charge_type=charge_type,
+                        project_id=project_id,
+                        settled=settled,
+                    )
             if not settled:
                 self._schedule(self.transition_seconds, Work.MOVE_VM, vm_id, VmState.STARTING)
             return vm_id
 
-    def start_vm(self, vm_id: str) -> None:
-        """Starting, then Running. Only from Stopped (2011) and with stable disks (2041)."""
+    def start_vm(self, vm_id: str, *, with_busy_disks: bool = False) -> None:
+        """Starting, then Running. Only from Stopped, with a boot disk, and with stable disks."""
         with self.transaction():
-            vm = self.vm(vm_id)
-            if vm.state != VmState.STOPPED:
-                raise ApiError(VM_MISSING_OR_WRONG_STATE, f"{vm_id} is {vm.state}")
-            self._require_stable_disks(vm_id)
+            self._require_vm_state(self.vm(vm_id), Reason.VM_WRONG_STATE, VmState.STOPPED)
+            self._require_stable_disks(vm_id, with_busy_disks)
+            if not self.find_disks(vm_id=vm_id, disk_type="Boot"):
+                raise ApiError(Reason.VM_WRONG_STATE, f"{vm_id} has no boot disk")
             self._move_vm(vm_id, VmState.STARTING, VmState.RUNNING)
 
-    def stop_vm(self, vm_id: str, *, hangs: bool = False) -> None:
-        """Stopping, then Stopped, or Stopping for ever when the guest hangs. Only from Running (2015), with stable disks (2041)."""
+    def stop_vm(self, vm_id: str, *, hangs: bool = False, with_busy_disks: bool = False) -> None:
+        """Stopping, then Stopped, or Stopping for ever when the guest hangs. Only from Running, with stable disks."""
         with self.transaction():
-            vm = self.vm(vm_id)
-            if vm.state != VmState.RUNNING:
-                raise ApiError(VM_NOT_RUNNING, f"{vm_id} is {vm.state}")
-            self._require_stable_disks(vm_id)
+            self._require_vm_state(self.vm(vm_id), Reason.VM_NOT_RUNNING, VmState.RUNNING)
+            self._require_stable_disks(vm_id, with_busy_disks)
             self._move_vm(vm_id, VmState.STOPPING, None if hangs else VmState.STOPPED)
 
-    def poweroff_vm(self, vm_id: str) -> None:
-        """Poweroffing, then Stopped. From Running, and out of a hung Stopping or Starting (2015); with stable disks (2041)."""
+    def restart_vm(self, vm_id: str, *, hangs: bool = False, with_busy_disks: bool = False) -> None:
+        """Restarting, then Running, or Restarting for ever when the guest hangs. Only from Running, with stable disks."""
         with self.transaction():
-            vm = self.vm(vm_id)
-            if vm.state not in (VmState.RUNNING, VmState.STOPPING, VmState.STARTING):
-                raise ApiError(VM_NOT_RUNNING, f"{vm_id} is {vm.state}")
-            self._require_stable_disks(vm_id)
+            self._require_vm_state(self.vm(vm_id), Reason.VM_NOT_RUNNING, VmState.RUNNING)
+            self._require_stable_disks(vm_id, with_busy_disks)
+            self._move_vm(vm_id, VmState.RESTARTING, None if hangs else VmState.RUNNING)
+
+    def poweroff_vm(self, vm_id: str, *, with_busy_disks: bool = False) -> None:
+        """Poweroffing, then Stopped. From Running, and out of a hung Stopping, Starting or Restarting; with stable disks."""
+        with self.transaction():
+            from_states = VmState.RUNNING, VmState.STOPPING, VmState.STARTING, VmState.RESTARTING
+            self._require_vm_state(self.vm(vm_id), Reason.VM_NOT_RUNNING, *from_states)
+            self._require_stable_disks(vm_id, with_busy_disks)
             self._move_vm(vm_id, VmState.POWEROFFING, VmState.STOPPED)
 
     # ---- calls
 
-    def record_call(self, action: str, params: Mapping[str, str], ret_code: int | None, fault: str | None) -> None:
+    def record_call(
+        self, action: str, params: Mapping[str, str], ret_code: int | None, fault: str | None, request_id: str | None = None
+    ) -> None:
         """Keep a call; ``ret_code`` is None when no answer of the API was given, ``fault`` names what befell it."""
         with self.transaction():
-            values = (action, json.dumps(dict(params)), ret_code, self.clock(), fault)
-            self._db.execute("INSERT INTO calls (action, params, ret_code, at, fault) VALUES (?, ?, ?, ?, ?)", values)
+            call = {"action": action, "params": json.dumps(dict(params)), "ret_code": ret_code, "at": self.clock(), "fault": fault}
+            self._insert("calls", call | {"request_id": request_id})
 
     def calls(self) -> list[dict[str, Any]]:
-        """All calls in order: ``{action, params, ret_code, at, fault}``, ``at`` in Unix seconds."""
+        """All calls in order: ``{action, params, ret_code, at, fault, request_id}``, ``at`` in Unix seconds."""
         with self._lock:
-            rows = self._db.execute("SELECT action, params, ret_code, at, fault FROM calls ORDER BY seq").fetchall()
+            rows = self._db.execute("SELECT action, params, ret_code, at, fault, request_id FROM calls ORDER BY seq").fetchall()
         return [dict(row) | {"params": json.loads(row["params"])} for row in rows]
 
     def forget_calls(self) -> None:
@@ -527,21 +686,31 @@ class State:
     def _carry_out(self, work: Work, subject: str, target: str, due: float) -> None:
         match work:
             case Work.SETTLE_DISK:
-                self._set_disk_status(subject, self.disk(subject).settled)
+                self._settle(subject)
             case Work.REMOVE_DISK:
                 self._remove_disk(subject)
-            case Work.FINISH_SNAPSHOT | Work.FINISH_ROLLBACK:
-                disk = self.disk(self.snapshot(subject).disk_id)
-                if work is Work.FINISH_ROLLBACK:
-                    disks.copy(self.snapshot_image(subject), self.image(disk.id))
-                self._set_snapshot_status(subject, SnapshotStatus(target or SnapshotStatus.NORMAL))
-                self._set_disk_status(disk.id, disk.settled)
+            case Work.BIN_DISK:
+                self._db.execute("UPDATE disks SET deleted_at = ? WHERE id = ?", (int(due), subject))
+                self._set_disk_status(subject, DiskStatus.DELETED)
+                self._schedule(BIN_SECONDS, Work.REMOVE_DISK, subject, since=due)
+            case Work.FINISH_SNAPSHOT:
+                self._set_snapshot_status(subject, SnapshotStatus(target))
+                self._settle(self.snapshot(subject).disk_id)
+            case Work.FINISH_ROLLBACK:
+                disk_id = self.snapshot(subject).disk_id
+                disks.copy(self.snapshot_image(subject), self.image(disk_id))
+                if target == "detach":
+                    self._detach(disk_id)
+                self._set_snapshot_status(subject, SnapshotStatus.NORMAL)
+                self._settle(disk_id)
             case Work.REMOVE_SNAPSHOT:
                 self.remove_snapshot(subject)
             case Work.MOVE_VM:
                 self._db.execute("UPDATE vms SET state = ? WHERE id = ?", (target, subject))
                 if target == VmState.STARTING:
                     self._schedule(self.transition_seconds, Work.MOVE_VM, subject, VmState.RUNNING, since=due)
+            case Work.RUN_TIMER:
+                self._run_timer(next(timer for timer in self.timers() if timer.id == subject), due)
 
     def _schedule(self, seconds: float, work: Work, subject: str, target: str = "", *, since: float | None = None) -> None:
         due = (self.clock() if since is None else since) + seconds
@@ -553,9 +722,33 @@ class State:
         if target:
             self._schedule(self.transition_seconds, Work.MOVE_VM, vm_id, target)
 
+    def _run_timer(self, timer: Timer, due: float) -> None:
+        self._schedule(timer.every, Work.RUN_TIMER, timer.id, since=due)
+        for disk_id in self.find_disks(timer.disk_ids):
+            disk = self.disk(disk_id)
+            name = f"{timer.name}-{datetime.fromtimestamp(due, UTC):%Y%m%d%H%M%S}"
+            try:
+                self.create_snapshot(disk_id, name, project_id=disk.project_id, timer_id=timer.id, since=due)
+            except ApiError:  # busy, or external
+                continue
+            made = [each for each in map(self.snapshot, self.find_snapshots(disk_id=disk_id, hidden=True)) if each.timer_id == timer.id]
+            for old in made[timer.keep :]:
+                if old.status in (SnapshotStatus.NORMAL, SnapshotStatus.FAILURE):
+                    self._set_snapshot_status(old.id, SnapshotStatus.DELETING)
+                    self._schedule(self.transition_seconds, Work.REMOVE_SNAPSHOT, old.id, since=due)
+
+    def _settle(self, disk_id: str) -> None:
+        self._set_disk_status(disk_id, self.disk(disk_id).settled)
+
+    def _detach(self, disk_id: str) -> None:
+        self._db.execute("UPDATE disks SET vm_id = '', drive = '' WHERE id = ?", (disk_id,))
+
+    def _forget(self, table: str, row_id: str, work: Work) -> None:
+        """Delete the row now, and its file after the commit: a crash in between leaves a file without a row."""
+        self._db.execute(f"DELETE FROM {table} WHERE id = ?", (row_id,))
+        self._schedule(0, work, row_id)
+
     def _remove_disk(self, disk_id: str) -> None:
-        for row in self._db.execute("SELECT id FROM snapshots WHERE disk_id = ?", (disk_id,)).fetchall():
-            self.remove_snapshot(row["id"])
         self.image(disk_id).unlink(missing_ok=True)
         self._db.execute("DELETE FROM disks WHERE id = ?", (disk_id,))
 
@@ -568,25 +761,43 @@ class State:
 
     # ---- rules
 
+    def _require_no_bin(self, disk: Disk) -> None:
+        if disk.deleted_at:
+            raise ApiError(Reason.DISK_IN_BIN, disk.id)
+
     def _require_disk_status(self, disk: Disk, *allowed: DiskStatus) -> None:
-        if disk.status not in allowed:
-            raise ApiError(DISK_WRONG_STATE, f"{disk.id} is {disk.status}")
+        self._require_no_bin(disk)
+        if (status := odd(disk, self.clock()) or disk.status) not in allowed:
+            raise ApiError(Reason.DISK_WRONG_STATE, f"{disk.id} is {self.generation.spell_disk(status)}")
 
     def _require_snapshot_ready(self, disk: Disk) -> None:
+        if disk.external:
+            raise ApiError(Reason.DISK_EXTERNAL, disk.id)
         if disk.status in BUSY_WITH_SNAPSHOT:
-            raise ApiError(SNAPSHOT_IN_PROGRESS, f"{disk.id} is {disk.status}")
+            raise ApiError(Reason.SNAPSHOT_IN_PROGRESS, disk.id)
         self._require_disk_status(disk, *STABLE_DISK)
 
     def _require_normal(self, snapshot: Snapshot) -> None:
         status = snapshot.shown_status(self.clock())
         if status != SnapshotStatus.NORMAL:
-            raise ApiError(SNAPSHOT_NOT_STABLE, f"{snapshot.id} is {status}")
+            raise ApiError(Reason.SNAPSHOT_NOT_STABLE, f"{snapshot.id} is {self.generation.spell_snapshot(status)}")
 
-    def _require_stable_disks(self, vm_id: str) -> None:
-        for disk_id in self.find_disks(vm_id=vm_id):
-            disk = self.disk(disk_id)
-            if disk.status not in STABLE_DISK:
-                raise ApiError(VM_DISK_NOT_STABLE, f"{disk_id} is {disk.status}")
+    def _require_vm_state(self, vm: Vm, reason: Reason, *allowed: VmState) -> None:
+        if (state := odd(vm, self.clock()) or vm.state) not in allowed:
+            raise ApiError(reason, f"{vm.id} is {self.generation.spell_vm(state)}")
+
+    def _require_stable_disks(self, vm_id: str, with_busy_disks: bool) -> None:
+        for disk in map(self.disk, self.find_disks(vm_id=vm_id)):
+            status = odd(disk, self.clock()) or disk.status
+            if status not in STABLE_DISK and not with_busy_disks:
+                raise ApiError(Reason.VM_DISK_NOT_STABLE, f"{disk.id} is {self.generation.spell_disk(status)}")
+
+    def _require_in_bin(self, disk_id: str) -> None:
+        row = self._row("SELECT deleted_at FROM disks WHERE id = ?", disk_id)
+        if row is None:
+            raise ApiError(Reason.RESOURCE_MISSING, disk_id)
+        if not row["deleted_at"]:
+            raise ApiError(Reason.NOT_IN_BIN, disk_id)
 
     # ---- rows
 
@@ -600,16 +811,13 @@ class State:
         columns = ", ".join(values)
         self._db.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
 
-    def _find(self, table: str, ids: Collection[str], equal: Mapping[str, str], *, listed_by: float | None = None) -> list[str]:
+    def _find(self, table: str, ids: Collection[str], equal: Mapping[str, str], condition: str = "TRUE") -> list[str]:
         wanted = {column: value for column, value in equal.items() if value}
-        conditions, values = [f"{column} = ?" for column in wanted], list[Any](wanted.values())
+        conditions, values = [condition, *(f"{column} = ?" for column in wanted)], list[Any](wanted.values())
         if ids:
             conditions.append("id IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(list(ids)))
-        if listed_by is not None:
-            conditions.append("listed_at <= ?")
-            values.append(listed_by)
-        query = f"SELECT id FROM {table} WHERE {' AND '.join(conditions) or 'TRUE'} ORDER BY rowid DESC"
+        query = f"SELECT id FROM {table} WHERE {' AND '.join(conditions)} ORDER BY rowid DESC"
         with self._lock:
             return [row["id"] for row in self._db.execute(query, values)]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from emulator.errors import BAD_PARAMETER, SIGNATURE_MISSING, SIGNATURE_WRONG, ApiError
+from emulator.errors import ApiError, Reason
 
 SUCCESS = "Success"
 
@@ -19,7 +19,7 @@ SUCCESS = "Success"
 def read_parameters(method: str, query: bytes, content_type: str, body: bytes) -> dict[str, str]:
     """The parameters of a request, flat (``SnapshotIDs.0``, …), from a GET query, a POST form or POST JSON.
 
-    Raises ApiError (140) for what cannot be read. Of a name given twice the last value counts (assumed).
+    Raises ApiError for what cannot be read. Of a name given twice the last value counts (assumed).
     """
     try:
         if method == "GET":
@@ -28,7 +28,7 @@ def read_parameters(method: str, query: bytes, content_type: str, body: bytes) -
             return _read_json(body)
         return _read_form(body)
     except (ValueError, RecursionError):  # not UTF-8, not JSON, or a lone surrogate in JSON
-        raise ApiError(BAD_PARAMETER, "the request cannot be read") from None
+        raise ApiError(Reason.BAD_PARAMETER, "the request cannot be read") from None
 
 
 def _read_form(text: bytes) -> dict[str, str]:
@@ -71,13 +71,15 @@ def sign(params: Mapping[str, str], private_key: str) -> str:
 
 
 def check_signature(params: Mapping[str, str], public_key: str, private_key: str) -> None:
-    """Raises ApiError: 170 when key or signature is missing, 171 when either is wrong. A message never quotes them."""
-    if not params.get("PublicKey") or not params.get("Signature"):
-        raise ApiError(SIGNATURE_MISSING)
+    """Raises ApiError when key or signature is missing, or either is wrong. A message never quotes them."""
+    if not params.get("PublicKey"):
+        raise ApiError(Reason.KEY_MISSING)
+    if not params.get("Signature"):
+        raise ApiError(Reason.SIGNATURE_MISSING)
     known = hmac.compare_digest(params["PublicKey"].encode(), public_key.encode())
     right = hmac.compare_digest(params["Signature"].encode(), sign(params, private_key).encode())
     if not (known and right):
-        raise ApiError(SIGNATURE_WRONG)
+        raise ApiError(Reason.SIGNATURE_WRONG)
 
 
 def envelope(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import requests
+from emulator.errors import Reason
+from emulator.generations import Generation
 from emulator.server import Emulator
 from emulator.state import State
 from ucloud.core.auth import Credential
@@ -48,6 +50,24 @@ class Caller:
     def state(self) -> State:
         """The emulator's own state."""
         return self.emulator.state
+
+    @property
+    def generation(self) -> Generation:
+        """What the emulator speaks."""
+        return self.emulator.generation
+
+    def no(self, reason: Reason | None) -> int:
+        """The return code of a reason in this generation; None: success."""
+        return self.generation.codes[reason] if reason else 0
+
+    def says(self, word: str) -> str:
+        """This generation's word for a state, which is given in that of 1.x."""
+        generation = self.generation
+        return {**generation.snapshot_words, **generation.disk_words, **generation.vm_words}.get(word, word)
+
+    def busy(self, settled: str) -> str:
+        """What a disk shows while a snapshot of it is created."""
+        return "Snapshoting" if self.generation.shows_snapshoting else self.says(settled)
 
     def form(self, action: str, **params: Any) -> dict[str, str]:
         """The signed, flat form of a call. A parameter given as None is left out."""
@@ -104,8 +124,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def emulator(tmp_path: Path, clock: Clock) -> Iterator[Emulator]:
-    with Emulator(tmp_path, snapshot_seconds=60, rollback_seconds=90, snapshot_limit=3, clock=clock) as running:
+def generation() -> str:
+    """What the emulator speaks; a test that holds in every generation is parametrized with it."""
+    return "1.x"
+
+
+@pytest.fixture
+def emulator(tmp_path: Path, clock: Clock, generation: str) -> Iterator[Emulator]:
+    emulator = Emulator(tmp_path, snapshot_seconds=60, rollback_seconds=90, snapshot_limit=3, generation=generation, clock=clock)
+    with emulator as running:
         yield running
 
 
@@ -116,5 +143,5 @@ def call(emulator: Emulator) -> Caller:
 
 @pytest.fixture
 def disk(emulator: Emulator) -> str:
-    """An Unbound data disk of 1 GB."""
+    """An unattached data disk of 1 GB."""
     return emulator.state.add_disk("data", 1)

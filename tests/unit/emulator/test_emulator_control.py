@@ -34,6 +34,7 @@ def test_calls(call: Any, control: Any, clock: Any, disk: str) -> None:
             "ret_code": 0,
             "at": 1_700_000_000.0,
             "fault": None,
+            "request_id": None,
         },
         {
             "action": "DeleteSnapshot",
@@ -41,6 +42,7 @@ def test_calls(call: Any, control: Any, clock: Any, disk: str) -> None:
             "ret_code": 200,
             "at": 1_700_000_001.5,
             "fault": None,
+            "request_id": None,
         },
     ]
     assert [one["ret_code"] for one in call.emulator.calls("DeleteSnapshot")] == [200]
@@ -98,6 +100,52 @@ def test_bad_faults_are_refused(control: Any, body: str) -> None:
     assert (response.status_code, list(response.json())) == (400, ["error"])
     assert "\n" not in response.json()["error"]
     assert control("GET", "/faults").json() == []
+
+
+def test_timers(call: Any, control: Any, clock: Any, disk: str) -> None:
+    timer = control("POST", "/timers", json={"disk_ids": [disk], "every": 60, "keep": 2}).json()["id"]
+    assert control("GET", "/timers").json() == [{"id": timer, "name": "auto", "every": 60, "keep": 2, "disk_ids": [disk]}]
+    clock.pass_seconds(60)
+    assert call("DescribeSnapshot")["TotalCount"] == 1
+    assert control("DELETE", "/timers").status_code == 204
+    clock.pass_seconds(1000)
+    assert (control("GET", "/timers").json(), call("DescribeSnapshot")["TotalCount"]) == ([], 1)
+
+
+def test_disks(call: Any, control: Any) -> None:
+    vm = call.state.add_vm("web", boot_gb=1)
+    free = control("POST", "/disks", json={"name": "free", "size_gb": 2}).json()["id"]
+    lun = control("POST", "/disks", json={"name": "lun", "size_gb": 1, "vm_id": vm, "external": True}).json()["id"]
+    assert (call.disk_status(free), call.disk_status(lun)) == ("Unbound", "Bound")
+    assert (call.state.disk(free).size_gb, bool(call.state.disk(lun).external)) == (2, True)
+    assert call.ids("DescribeDisk", AttachResourceID=vm)[0] == lun
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/timers", [], "a timer is a JSON object"),
+        ("/timers", {"every": 60}, "a timer needs disk_ids: a list of ids"),
+        ("/timers", {"disk_ids": [], "every": 60}, "disk_ids must be a list of ids"),
+        ("/timers", {"disk_ids": ["disk-none"], "every": 60}, "Disk does not exist: disk-none"),
+        ("/timers", {"disk_ids": ["d"], "every": 0}, "every must be a number of seconds from 0.1"),
+        ("/timers", {"disk_ids": ["d"], "every": 60, "keep": 0}, "keep must be a whole number from 1"),
+        ("/disks", {"name": "data"}, "a disk needs size_gb: a whole number from 1"),
+        ("/disks", {"name": "data", "size_gb": 1, "vm_id": "vm-none"}, "VM does not exist: vm-none"),
+        ("/disks", {"name": "data", "size_gb": 1, "external": 1}, "external must be true or false"),
+        ("/disks", {"name": "data", "size_gb": 1, "vm": "x"}, "a disk has no field 'vm'"),
+    ],
+)
+def test_bad_timers_and_disks_are_refused(call: Any, control: Any, path: str, body: Any, message: str) -> None:
+    response = control("POST", path, json=body)
+    assert (response.status_code, response.json()) == (400, {"error": message})
+    assert (control("GET", "/timers").json(), call("DescribeDisk")["TotalCount"]) == ([], 0)
+
+
+def test_the_state_has_deleted_disks_too(call: Any, control: Any, clock: Any, disk: str) -> None:
+    call("DeleteDisk", DiskID=disk)
+    clock.pass_seconds(1)
+    assert [(one["id"], one["status"]) for one in control("GET", "/state").json()["disks"]] == [(disk, "Deleted")]
 
 
 def test_keep_alive_and_speed(call: Any) -> None:

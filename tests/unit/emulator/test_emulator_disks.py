@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from emulator import disks
-from emulator.state import State, StateInUse, Work
+from emulator.state import State, StateInUse, VmState, Work
 
 SMALL = 16 << 20  # a disk that is quick to compare
 
@@ -151,7 +151,7 @@ def test_crash_before_a_commit_leaves_no_file(state: State, monkeypatch: pytest.
 def test_crash_while_removing(state: State, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = state.add_disk("data", 1)
     snapshot = state.add_snapshot(disk, "before")
-    state.delete_disk(disk)
+    state.delete_snapshot(snapshot)
     clock.pass_seconds(1)
 
     def unlink_and_crash(path: Path, missing_ok: bool = False) -> None:
@@ -163,9 +163,9 @@ def test_crash_while_removing(state: State, clock: Any, monkeypatch: pytest.Monk
         with pytest.raises(Crash):
             state.advance()
     reopen(state)
-    assert state.snapshot(snapshot).status == "Normal"
+    assert state.snapshot(snapshot).status == "Deleting"
     state.advance()
-    assert (state.find_disks(), state.find_snapshots(), list(state.directory.glob("*/*.img"))) == ([], [], [])
+    assert (state.find_snapshots(), list(state.directory.glob("*/*.img"))) == ([], [state.image(disk)])
 
 
 def test_work_goes_on_after_a_restart(state: State, clock: Any) -> None:
@@ -176,6 +176,16 @@ def test_work_goes_on_after_a_restart(state: State, clock: Any) -> None:
     clock.pass_seconds(1)
     state.advance()
     assert (state.vm(vm).state, state.snapshot(snapshot).status, state.disk(disk).status) == ("Running", "Normal", "Unbound")
+
+
+def test_a_rollback_that_detaches_goes_on_after_a_restart(state: State, clock: Any) -> None:
+    vm = state.add_vm("web", boot_gb=1, state=VmState.STOPPED)
+    (boot,) = state.find_disks(vm_id=vm)
+    state.rollback_snapshot(state.add_snapshot(boot, "before"), boot, detaches=True)
+    reopen(state)
+    clock.pass_seconds(2)
+    state.advance()
+    assert (state.disk(boot).vm_id, state.disk(boot).status, state.find_disks(vm_id=vm)) == ("", "Unbound", [])
 
 
 def test_late_work_is_done_in_the_order_it_came_due(state: State, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:

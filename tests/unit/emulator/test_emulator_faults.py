@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 import requests
-from emulator.faults import KINDS, BadFault, Fault, Faults
+from emulator.errors import Reason
+from emulator.faults import KINDS, Fault, Faults
+from emulator.fields import BadFields
+from emulator.generations import GENERATIONS
+from emulator.state import VmState
+
+EVERY = pytest.mark.parametrize("generation", GENERATIONS)
 
 
 def create(call: Any, disk: str) -> requests.Response:
@@ -220,6 +226,73 @@ def test_hang_stopping(call: Any, clock: Any) -> None:
     assert call.vm_state(vm) == "Stopped"
 
 
+def test_hang_restarting(call: Any, clock: Any) -> None:
+    vm = call.state.add_vm("web", boot_gb=1)
+    call.emulator.add_faults({"kind": "hang_restarting"})
+    assert call.code("RestartVMInstance", VMID=vm) == 0
+    clock.pass_seconds(100_000)
+    assert (call.vm_state(vm), call.code("PoweroffVMInstance", VMID=vm)) == ("Restarting", 0)
+    clock.pass_seconds(1)
+    assert call.vm_state(vm) == "Stopped"
+
+
+@EVERY
+@pytest.mark.parametrize("action", ["StartVMInstance", "StopVMInstance", "RestartVMInstance", "PoweroffVMInstance"])
+def test_busy_disks_ignored(call: Any, action: str) -> None:
+    state = VmState.STOPPED if action == "StartVMInstance" else VmState.RUNNING
+    vm = call.state.add_vm("web", boot_gb=1, state=state)
+    (boot,) = call.state.find_disks(vm_id=vm)
+    call.state.create_snapshot(boot, "busy")
+    call.emulator.add_faults({"kind": "busy_disks_ignored", "skip": 1})
+    assert [call.code(action, VMID=vm) for _turn in range(2)] == [call.no(Reason.VM_DISK_NOT_STABLE), 0]
+    assert (call.vm_state(vm) != state, call.disk_status(boot)) == (True, call.busy("Bound"))
+
+
+@EVERY
+@pytest.mark.parametrize("attached", [True, False])
+def test_rollback_detaches(call: Any, clock: Any, disk: str, attached: bool) -> None:
+    vm = call.state.add_vm("web", boot_gb=1, state=VmState.STOPPED)
+    (boot,) = call.state.find_disks(vm_id=vm)
+    rolled = boot if attached else disk
+    snapshot = call.state.add_snapshot(rolled, "before")
+    call.emulator.add_faults({"kind": "rollback_detaches"})
+    assert call.code("RollbackSnapshot", SnapshotID=snapshot, DiskID=rolled) == 0
+    assert call.one("DescribeDisk", DiskIDs=[rolled])["AttachResourceID"] == (vm if attached else "")
+    clock.pass_seconds(call.state.rollback_seconds)
+    info = call.one("DescribeDisk", DiskIDs=[rolled])
+    assert (info["DiskStatus"], info["AttachResourceID"]) == (call.says("Unbound"), "")
+    assert len(call.one("DescribeVMInstance")["DiskInfos"]) == (0 if attached else 1)
+
+
+@EVERY
+def test_odd_status_of_a_vm(call: Any, clock: Any) -> None:
+    vm = call.state.add_vm("web", boot_gb=1)
+    call.emulator.add_faults({"kind": "odd_status", "action": "StopVMInstance", "status": "Saving", "seconds": 10})
+    assert call.code("StopVMInstance", VMID=vm) == 0
+    clock.pass_seconds(9)
+    assert (call.vm_state(vm), call.code("StartVMInstance", VMID=vm)) == ("Saving", call.no(Reason.VM_WRONG_STATE))
+    assert call.state.vm(vm).state == "Stopped"
+    clock.pass_seconds(1)
+    assert (call.vm_state(vm), call.code("StartVMInstance", VMID=vm)) == ("Stopped", 0)
+
+
+@EVERY
+def test_odd_status_of_a_disk(call: Any, clock: Any, disk: str) -> None:
+    vm = call.state.add_vm("web", boot_gb=1)
+    call.emulator.add_faults({"kind": "odd_status", "action": "AttachDisk", "status": "Bound", "seconds": 10})
+    assert call.code("AttachDisk", DiskID=disk, ResourceID=vm, ResourceType="VM") == 0
+    assert call.disk_status(disk) == "Bound"  # as given, in every generation
+    call.state.show_odd_status(disk, "Blockcopying", 10)
+    clock.pass_seconds(9)
+    assert (call.disk_status(disk), call.code("CreateSnapshot", DiskID=disk, Name="x")) == (
+        "Blockcopying",
+        call.no(Reason.DISK_WRONG_STATE),
+    )
+    assert call.code("StopVMInstance", VMID=vm) == call.no(Reason.VM_DISK_NOT_STABLE)
+    clock.pass_seconds(1)
+    assert (call.disk_status(disk), call.code("CreateSnapshot", DiskID=disk, Name="x")) == (call.says("Bound"), 0)
+
+
 def test_shuffle_pages(call: Any, disk: str) -> None:
     ids = {call.state.add_snapshot(disk, f"s{number}") for number in range(10)}
     assert call.ids("DescribeSnapshot") == call.ids("DescribeSnapshot")
@@ -275,7 +348,7 @@ def test_one_replaces_the_answer_and_others_join(call: Any) -> None:
     ("fault", "message"),
     [
         ("drop", "a fault is a JSON object"),
-        ({}, "kind '' is none of delay, drop"),
+        ({}, "kind '' is none of busy_disks_ignored, delay, drop"),
         ({"kind": ["drop"]}, "is none of"),
         ({"kind": "drop", "action": "DescribeDisks"}, "action 'DescribeDisks' is not served"),
         ({"kind": "drop", "action": []}, 'action is a name, a list of names, or "\\*"'),
@@ -299,7 +372,7 @@ def test_one_replaces_the_answer_and_others_join(call: Any) -> None:
 )
 def test_bad_faults(fault: Any, message: str) -> None:
     faults = Faults()
-    with pytest.raises(BadFault, match=f"^fault 1: .*{message}") as refused:
+    with pytest.raises(BadFields, match=f"^fault 1: .*{message}") as refused:
         faults.add([{"kind": "drop"}, fault])
     assert "\n" not in str(refused.value)
     assert faults.report() == []

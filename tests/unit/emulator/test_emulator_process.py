@@ -169,6 +169,7 @@ def test_killed_and_started_again(start: Start, call: Any) -> None:
         (["--rollback-seconds", "nan"], "emulator: argument --rollback-seconds: invalid number value: 'nan'"),
         (["--latency-ms", "inf"], "emulator: argument --latency-ms: invalid number value: 'inf'"),
         (["--snapshot-limit", "1.5"], "emulator: argument --snapshot-limit: invalid whole number value: '1.5'"),
+        (["--generation", "3"], "emulator: argument --generation: invalid choice: '3'"),
         (["--vm-backend", "qemu"], "emulator: argument --vm-backend: invalid choice: 'qemu'"),
         (["--mischief"], "emulator: unrecognized arguments: --mischief"),
     ],
@@ -182,6 +183,20 @@ def test_bad_arguments(
         parser().parse_args(["--state-dir", str(tmp_path), *options])
     error = capsys.readouterr().err
     assert (refused.value.code, error.count("\n"), error.startswith(message)) == (2, 1, True)
+
+
+def test_generation_of_a_directory(start: Start, call: Any) -> None:
+    first = start("--generation", "2026")
+    assert "X-UCLOUD-REQUEST-UUID" in caller(call, first).send("DescribeDisk").headers
+    first.kill()
+    first.wait()
+    other = start("--generation", "2.x")
+    out, error = other.communicate(timeout=5)
+    assert (other.returncode, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith("emulator: ")
+    assert error.endswith(" is of generation 2026, not 2.x\n")
+    again = start()
+    assert "X-UCLOUD-REQUEST-UUID" in caller(call, again).send("DescribeDisk").headers
 
 
 def test_a_directory_that_cannot_be_used(start: Start, call: Any, tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ def test_every_action(client: UCloudStackClient, emulator: Emulator, clock: Any)
     settled()
     client.start_vm_instance({**zone, "VMID": vm})
     settled()
+    client.restart_vm_instance({**zone, "VMID": vm})
+    settled()
 
     snapshots = client.describe_snapshot({**zone, "SnapshotIDs": [snapshot], "Limit": 100})
     assert (snapshots["TotalCount"], snapshots["Infos"][0]["Name"], snapshots["Infos"][0]["SnapshotStatus"]) == (1, "快照 +&=%", "Normal")
@@ -92,12 +94,19 @@ def test_every_action(client: UCloudStackClient, emulator: Emulator, clock: Any)
     client.delete_disk({**zone, "DiskID": disk})
     settled()
     assert client.describe_disk({**zone, "DiskIDs": [disk]})["TotalCount"] == 0
+    recycled = client.describe_recycled_resource({**zone, "ResourceIDs": [disk]})
+    assert (recycled["TotalCount"], recycled["Infos"][0]["Name"]) == (1, "data")
+    client.rollback_resource({**zone, "ResourceID": disk})
+    assert client.describe_disk({**zone, "DiskIDs": [disk]})["Infos"][0]["DiskStatus"] == "Unbound"
+    client.delete_disk({**zone, "DiskID": disk})
+    settled()
+    client.terminate_resource({**zone, "ResourceID": disk})
     assert {call["action"] for call in emulator.calls()} == set(ACTIONS)
     assert {call["ret_code"] for call in emulator.calls()} == {0}
 
 
 def test_every_field_of_the_vendors_models_is_sent(emulator: Emulator) -> None:
-    from emulator.actions import _disk_info, _snapshot_info, _vm_info
+    from emulator.actions import _disk_info, _recycled_info, _snapshot_info, _vm_info
 
     state = emulator.state
     vm = state.add_vm("web", boot_gb=1)
@@ -105,6 +114,7 @@ def test_every_field_of_the_vendors_models_is_sent(emulator: Emulator) -> None:
     for info, schema in (
         (_disk_info(state, disk), apis.models.DiskInfoSchema),
         (_snapshot_info(state, state.add_snapshot(disk, "before")), apis.models.SnapshotInfoSchema),
+        (_recycled_info(state, disk), apis.models.RecycledResourceInfoSchema),
         (_vm_info(state, vm), apis.models.VMInstanceInfoSchema),
         (_vm_info(state, vm)["DiskInfos"][0], apis.models.VMDiskInfoSchema),
         (_vm_info(state, vm)["IPInfos"][0], apis.models.VMIPInfoSchema),
