@@ -65,14 +65,14 @@ def lint(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The parts alone."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", "tests/unit", *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Playbooks against the emulated cloud."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
-    session.run("pytest", *SIDE_BY_SIDE, "tests/integration", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "tests/integration", *session.posargs, env={"UCLOUDSTACK_TEST_GENERATION": "1.x" if CORE else "2026"})
 
 
 @nox.session
@@ -81,7 +81,8 @@ def floor(session: nox.Session) -> None:
     python = oldest_module_python(session)
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
     tests = ("tests/integration/test_targets.py", "tests/integration/test_playbooks.py")
-    session.run("pytest", *SIDE_BY_SIDE, *tests, *session.posargs, env={"UCLOUDSTACK_TEST_MODULE_PYTHON": python})
+    environment = {"UCLOUDSTACK_TEST_MODULE_PYTHON": python, "UCLOUDSTACK_TEST_GENERATION": "2.x"}
+    session.run("pytest", *SIDE_BY_SIDE, *tests, *session.posargs, env=environment)
 
 
 @nox.session
@@ -103,7 +104,7 @@ def fuzz(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """See it work, against an emulated cloud on this machine."""
     session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
-    session.run("python", "tests/demo.py", session.create_tmp())
+    session.run("python", "tests/demo.py", "--scratch", session.create_tmp(), *session.posargs)
 
 
 @nox.session

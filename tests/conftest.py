@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import os
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="collections-")
 atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
 sys.path.insert(0, str(COLLECTIONS))
 
+from emulator.generations import GENERATIONS, Generation  # noqa: E402
 from emulator.server import Emulator  # noqa: E402
 from in_process import Answer, module_answer  # noqa: E402
 from soak.simulation import START  # noqa: E402
@@ -59,10 +61,16 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     return time
 
 
+@pytest.fixture(params=os.environ.get("UCLOUDSTACK_TEST_GENERATIONS", "1.x").split())
+def generation(request: pytest.FixtureRequest) -> Generation:
+    """The generation of the platform that is emulated: each of them in turn."""
+    return GENERATIONS[request.param]
+
+
 @pytest.fixture
-def cloud(tmp_path: Path, virtual_time: VirtualTime) -> Iterator[Emulator]:
+def cloud(tmp_path: Path, virtual_time: VirtualTime, generation: Generation) -> Iterator[Emulator]:
     """An emulator on the same virtual time as the modules."""
-    with Emulator(tmp_path / "cloud", clock=virtual_time.wall) as emulator:
+    with Emulator(tmp_path / "cloud", clock=virtual_time.wall, generation=generation.name) as emulator:
         yield emulator
 
 

@@ -8,6 +8,7 @@ What the table says of the disks is not the playbook's word: it is read off thei
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import stage
+from emulator.generations import GENERATIONS, OLDEST
 
 STORY = {
     "web1": ("patch succeeds", "verified", "patched"),
@@ -25,13 +27,17 @@ STORY = {
 """What happens to each host, what its report must say, and what its disks must be afterwards."""
 
 
-def main(scratch: str | None) -> int:
-    """Run the demo with all its files below ``scratch``, the system's folder for such when None; returns the exit status."""
-    with tempfile.TemporaryDirectory(prefix="demo-", dir=scratch) as name:
+def main() -> int:
+    """Parse the arguments and run the demo; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make demo", description="A night of maintenance on an emulated cloud.")
+    parser.add_argument("--generation", choices=GENERATIONS, default=OLDEST, help="of the platform (default: %(default)s)")
+    parser.add_argument("--scratch", type=Path, help="folder for its files (default: the system's)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=arguments.scratch) as name:
         folder = Path(name).resolve()
         collections = stage.link_collection(folder / "collections")
         sys.path.insert(0, str(collections))
-        with stage.emulator(folder / "cloud") as cloud:
+        with stage.emulator(folder / "cloud", generation=arguments.generation) as cloud:
             hosts = {host: cloud.guest(host) for host in STORY}
             inventory = folder / "inventory.json"
             inventory.write_text(json.dumps({"web": {"hosts": hosts}}))
@@ -73,4 +79,4 @@ def checksums(hosts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if sys.argv[1:] else None))
+    sys.exit(main())

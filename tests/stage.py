@@ -38,12 +38,17 @@ def link_collection(folder: Path) -> Path:
     return folder
 
 
+GENERATION = os.environ.get("UCLOUDSTACK_TEST_GENERATION", "1.x")
+"""The generation of the platform that emulators emulate here."""
+
+
 class EmulatorProcess:
     """``python tests/emulator``, running. Killed and started again, it is the same cloud: at the same port, with the same keys."""
 
-    def __init__(self, state_dir: Path, *arguments: str) -> None:
+    def __init__(self, state_dir: Path, *arguments: str, generation: str = GENERATION) -> None:
         """Raises RuntimeError when it does not start."""
-        self._command = [sys.executable, str(CHECKOUT / "tests" / "emulator"), "--state-dir", str(state_dir), *arguments]
+        program = [sys.executable, str(CHECKOUT / "tests" / "emulator")]
+        self._command = [*program, "--state-dir", str(state_dir), "--generation", generation, *arguments]
         self.connection = self._start()
 
     def _start(self, *arguments: str) -> dict[str, str]:
@@ -112,7 +117,7 @@ class Cloud:
     def disk(self, name: str) -> dict[str, str]:
         """A new, detached disk of 1 GB that begins with some bytes of its own; its id and the path of its bytes."""
         disk_id = self.call("CreateDisk", SetType="StorageHDD", Name=name, DiskSpace=1, ChargeType="Month")["DiskID"]
-        while self.call("DescribeDisk", DiskIDs=[disk_id])["Infos"][0]["DiskStatus"] != "Unbound":
+        while self.call("DescribeDisk", DiskIDs=[disk_id])["Infos"][0]["DiskStatus"] not in ("Unbound", "Detached"):
             time.sleep(0.05)
         image = self.state_dir / "disks" / f"{disk_id}.img"
         with image.open("r+b") as data:
@@ -172,9 +177,9 @@ def _next_data(disk: FileIO, position: int, size: int) -> int:
 
 
 @contextlib.contextmanager
-def emulator(state_dir: Path, *arguments: str) -> Iterator[Cloud]:
+def emulator(state_dir: Path, *arguments: str, generation: str = GENERATION) -> Iterator[Cloud]:
     """Run ``python tests/emulator`` and stop it afterwards. Raises RuntimeError when it does not start."""
-    process = EmulatorProcess(state_dir, *arguments)
+    process = EmulatorProcess(state_dir, *arguments, generation=generation)
     try:
         yield Cloud(process.connection, state_dir, process)
     finally:

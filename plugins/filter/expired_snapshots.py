@@ -13,7 +13,7 @@ description:
   - Takes snapshot records, as RV(ucloudstack.cloud.snapshot_info#module:snapshots) has them, and returns those that the policy
     would delete. It deletes nothing itself.
   - Only snapshots in V(Normal) whose name begins with O(name_prefix), and whose remark with O(remark_prefix), count or are
-    returned. All others are left out of sight.
+    returned. All others are left out of sight, and so are those that a timer of the platform created, whatever their names.
   - Runs are counted, not single snapshots, and every disk by itself. A backup and a marker, whose names end in V(-b1) and V(-r1)
     or a higher number, belong to the run that the name without this suffix has, and go with it.
   - With both O(keep_last) and O(older_than), a run is deleted only if both conditions hold.
@@ -70,7 +70,8 @@ from datetime import datetime
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, whole_number
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import whole_number
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState, snapshot_state
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 COPY = re.compile(r"-[br][0-9]+$")
@@ -136,7 +137,8 @@ def expired_snapshots(
     runs: dict[tuple[str, str], list[Record]] = {}
     for snapshot in snapshots:
         if (
-            snapshot["status"] == NORMAL
+            snapshot_state(str(snapshot["status"])) is SnapshotState.USABLE
+            and not snapshot.get("automatic")
             and snapshot["create_time"] is not None
             and snapshot["name"].startswith(name_prefix)
             and (snapshot.get("remark") or "").startswith(remark_prefix)

@@ -97,6 +97,12 @@ _value:
     power_state:
       description: The state that the VM gets back afterwards.
       type: str
+    was_on:
+      description: Whether the VM ran in that state, or was about to, and so is started afterwards.
+      type: bool
+    attach_to:
+      description: The VM that each disk has to be attached to afterwards, by disk id.
+      type: dict
     whole_vm:
       description: Whether all disks of the VM are put back, so that nothing is lost if its plug is pulled.
       type: bool
@@ -128,9 +134,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import backup_remark, marker_remark
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NORMAL, ROLLING_BACK, Snapshot, quoted
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, quoted
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import ON, SnapshotState, snapshot_state, vm_state
 
-ON = {"Running", "Starting", "Restarting"}
 HIGHEST = 9  # a name has 30 characters, and the run id leaves three of them for the suffix
 
 NEEDED = {"snapshot_id", "disk_id", "name", "status"}
@@ -162,21 +168,20 @@ def rollback_plan(
     asked = list(dict.fromkeys(disk_ids or run_disks))
     known_ids = {each["snapshot_id"] for each in run.get("snapshots") or []}
     remark = f"ucloudstack.cloud run={run_id} vm={vm_id} disks={len(run_disks)}"
+    snapshots = [each for each in snapshots if not each.get("automatic")]  # a timer of the platform made those, and counts them itself
     candidates = {disk_id: [each for each in snapshots if each["disk_id"] == disk_id and each["name"] == name] for disk_id in run_disks}
     targets = {
         disk_id: [
             each
             for each in found
-            if each.get("remark") == remark
-            and each["status"] in (NORMAL, ROLLING_BACK)
-            and (not known_ids or each["snapshot_id"] in known_ids)
+            if each.get("remark") == remark and _can_be_a_target(each) and (not known_ids or each["snapshot_id"] in known_ids)
         ]
         for disk_id, found in candidates.items()
     }
 
     goals = {disk_id: found[0] for disk_id, found in targets.items() if found and disk_id in asked}
     number, marked = last_rollback(snapshots, name, goals)
-    on = vm.get("state") in ON
+    on = vm_state(str(vm.get("state") or "")) in ON
     begun = run.get("state") == "restoring" and not on
     unfinished = begun and run.get("marker") in (None, f"{name}-r{number}")
     if marked and not unfinished and (again or begun):  # begun: once more, but none of its markers was made yet
@@ -197,6 +202,8 @@ def rollback_plan(
         for disk_id in asked:
             if disk_id not in run_disks:
                 yield f"{disk_id} is no disk of the run {run_id}"
+            if begun:  # its rollback may have left it detached: whoever rolls it back attaches it again
+                continue
             if vm_id and disk_id not in vm.get("disk_ids", []):
                 yield f"{disk_id} is not attached to {vm_id} any more"
             if own.get("disk_ids") and disk_id not in own["disk_ids"]:
@@ -233,6 +240,8 @@ def rollback_plan(
         "entry": {"vm_id": vm_id, "disk_ids": run_disks, "power_state": power_state, "marker": marker},
         "vm_id": vm_id,
         "power_state": power_state,
+        "was_on": vm_state(power_state) in ON,
+        "attach_to": dict.fromkeys(asked, vm_id) if vm_id else {},
         "whole_vm": bool(vm_id) and set(vm.get("disk_ids", [])) <= set(asked),
         "disk_ids": asked,
         "snapshot_ids": [each["snapshot_id"] for disk_id in asked for each in targets.get(disk_id, [])],
@@ -264,6 +273,10 @@ def _copies(target: Record, marker: str, backup: str) -> dict[str, str]:
     return copies
 
 
+def _can_be_a_target(snapshot: Record) -> bool:
+    return snapshot_state(str(snapshot["status"])) in (SnapshotState.USABLE, SnapshotState.ROLLING_BACK)
+
+
 def _are_records(value: Any, needed: set[str]) -> bool:
     return (
         isinstance(value, Sequence)
@@ -287,7 +300,7 @@ def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequ
     first = candidates[0]
     if first.get("remark") != remark:
         return f"has a snapshot {name} with the remark {quoted(first.get('remark'))}, and that of the run would be {remark!r}"
-    if first["status"] not in (NORMAL, ROLLING_BACK):
+    if not _can_be_a_target(first):
         return f"has a snapshot {name} that is {first['status']}"
     return f"has a snapshot {name}, {first['snapshot_id']}, that is not the one in the manifest"
 

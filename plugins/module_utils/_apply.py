@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _snapshots, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Answer, Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline, growing
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     FatalError,
@@ -25,13 +25,16 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     UnknownFateError,
     WrongStateError,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LOST_DISK, USELESS, Progress, Seen, Sent, Snapshot, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Seen, Sent, Snapshot, Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, NEVER_USABLE, DiskState, VmState, vm_state
 
 Decide = Callable[[Seen, Progress, float], Step]
 
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.5, 1.5, 15.0
 """Seconds between two looks while work goes on: a snapshot takes minutes, but a small one seconds."""
+UNSTABLE_DISK = 5000
+"""RetCode of 2.x for a disk that is busy, which passes whether or not its state shows it, and for one that is lost, which does not."""
 
 
 @dataclass
@@ -57,7 +60,8 @@ class Unit:
     @property
     def final(self) -> Step:
         """The last decision; the snapshot is the one that was asked for, where one was."""
-        return replace(self.step, snapshot_id=self.snapshot_id or self.step.snapshot_id)
+        snapshot_id = self.snapshot_id or self.step.snapshot_id
+        return replace(self.step, snapshot_id=snapshot_id, request_id=self.step.request_id or self.progress.request_id)
 
     @property
     def involved(self) -> list[str]:
@@ -115,25 +119,25 @@ def sent_once(
     client: Client,
     deadline: Deadline,
     do: str,
-    write: Callable[[], str | None],
+    write: Callable[[], Answer],
     fate: Callable[[UCloudStackError], str],
 ) -> Sent:
-    """Make one write, once, and say what is known of it afterwards. ``write`` returns the id of what it made, if that has one."""
-    made, ret_code, msg = None, None, ""
+    """Make one write, once, and say what is known of it afterwards."""
     try:
         if not deadline.left:
             raise RefusedError("time was up before the call was made.")
-        made = write()
-        known = "accepted"
+        answer = write()
     except UCloudStackError as error:
-        known, msg, ret_code = fate(error), str(error), error.ret_code
-    return Sent(do, known, client.clock.now(), made, msg, ret_code)
+        return Sent(do, fate(error), client.clock.now(), None, str(error), error.ret_code, error.request_id)
+    return Sent(do, "accepted", client.clock.now(), answer.created, request_id=answer.request_id)
 
 
 def fate_of(error: UCloudStackError) -> str:
-    """What an exception of the client says of a write: ``unknown``, ``refused`` (for now) or ``failed``."""
+    """What an exception of the client says of a write: ``unknown``, ``refused`` (for now), ``wrong_state`` or ``failed``."""
     if isinstance(error, (UnknownFateError, GatewayError)):
         return "unknown"
+    if isinstance(error, WrongStateError):
+        return "wrong_state"
     return "refused" if isinstance(error, (NotSentError, RefusedError)) else "failed"
 
 
@@ -186,7 +190,7 @@ class Task:
             seen = self.look(disk_ids=disk_ids)
         except UCloudStackError as error:
             return [f"It could not be checked whether snapshots named {name!r} were made twice: {error}"]
-        usable = ([each for each in seen.named(disk_id, name) if each.status not in USELESS] for disk_id in disk_ids)
+        usable = ([each for each in seen.named(disk_id, name) if each.meaning not in NEVER_USABLE] for disk_id in disk_ids)
         return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots, which)]
 
     def _consider(self, units: Sequence[Unit], seen: Seen) -> None:
@@ -203,7 +207,7 @@ class Task:
 
     def _send(self, unit: Unit) -> Sent:
         step = unit.step
-        writes: dict[str, Callable[[], str | None]] = {
+        writes: dict[str, Callable[[], Answer]] = {
             "create": lambda: _snapshots.create(self.client, step.disk_id, step.name, step.remark, self.deadline),
             "delete": lambda: _snapshots.delete(self.client, step.snapshot_id or "", self.deadline),
             "rollback": lambda: self._roll_back(unit, step.snapshot_id or ""),
@@ -213,19 +217,27 @@ class Task:
     def _fate(self, step: Step, error: UCloudStackError) -> str:
         if isinstance(error, NotFoundError) and step.do == "delete":
             return "missing"
-        if isinstance(error, WrongStateError) and step.do != "delete":
-            return "refused" if self._may_pass(step.disk_id) else "failed"
+        if isinstance(error, WrongStateError):
+            return self._fate_by_state(step.disk_id)
+        if error.ret_code == UNSTABLE_DISK and self._fate_by_state(step.disk_id) == "failed":
+            return "failed"
         return fate_of(error)
 
-    def _may_pass(self, disk_id: str) -> bool:
-        """Whether the disk is in a state that passes by itself; assumed where it cannot be asked."""
+    def _fate_by_state(self, disk_id: str) -> str:
+        """What becomes of a write that a state forbids: ``refused`` where one is seen that passes, or where the key may not ask."""
         try:
             disk = _vms.attachments(self.client, [disk_id], self.deadline)[0].get(disk_id)
+            if disk is None:
+                return "refused"
+            if disk.meaning is DiskState.LOST:
+                return "failed"
+            if _passes(disk) or any(each.meaning in IN_PROGRESS for each in _snapshots.of_disks(self.client, [disk_id], self.deadline)):
+                return "refused"
         except UCloudStackError:
-            return True
-        return disk is None or disk.status not in LOST_DISK
+            return "refused"
+        return "wrong_state"
 
-    def _roll_back(self, unit: Unit, snapshot_id: str) -> None:
+    def _roll_back(self, unit: Unit, snapshot_id: str) -> Answer:
         """Before a rollback is sent once more: its VM may have been started since. Raises FatalError or RefusedError then."""
         if any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
             try:
@@ -234,13 +246,19 @@ class Task:
                 raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
             if disk and _plan.is_on(disk):
                 raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
-        _snapshots.rollback(self.client, unit.disk_id, snapshot_id, self.deadline)
+        return _snapshots.rollback(self.client, unit.disk_id, snapshot_id, self.deadline)
 
     def _give_up(self, units: Sequence[Unit], why: str) -> None:
         self.timed_out = True
         for unit in units:
             current = self.latest.get(unit.watched[-1]) if unit.watched else None
             unit.step = _plan.timed_out(unit.step, unit.progress, current, why)
+
+
+def _passes(disk: Disk) -> bool:
+    """Whether the disk, or the VM that it is attached to, is in a state that passes by itself, or that nobody knows."""
+    settled = (VmState.RUNNING, VmState.STOPPED, VmState.LOST)
+    return disk.meaning is not DiskState.STABLE or (disk.vm_state != "" and vm_state(disk.vm_state) not in settled)
 
 
 def snapshot_report(

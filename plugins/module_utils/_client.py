@@ -42,7 +42,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     UnknownFateError,
     refusal,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import whole_number
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import is_id, whole_number
 
 try:
     import requests
@@ -69,6 +69,9 @@ MOST_ENTRIES = 100_000
 """Most entries of a list, all its pages together: one that says it has more is no list, or cannot be held."""
 ONE_AT_A_TIME = threading.Lock()
 SURROGATE = re.compile("[\ud800-\udfff]")
+REQUEST_ID_HEADER = "X-UCLOUD-REQUEST-UUID"
+"""What the vendor's SDKs of 2026 read a request's id from."""
+LONGEST_REQUEST_ID = 64
 CONNECT_TIMEOUT = 10.0
 READ_ATTEMPTS = 5
 LISTING_ATTEMPTS = 3
@@ -132,6 +135,16 @@ def signature(flat: Mapping[str, str], private_key: str) -> str:
     """Lower-case hex SHA-1 over all parameters sorted by name, name and value unescaped, then the private key (API guide 1)."""
     text = "".join(key + flat[key] for key in sorted(flat, key=str.encode)) + private_key
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Answer(dict[str, Any]):
+    """The fields of an answer.
+
+    ``request_id``: under which the platform keeps the request, None where it gave none; ``created``: the id of what was created, checked.
+    """
+
+    request_id: str | None = None
+    created: str | None = None
 
 
 class Pace:
@@ -208,7 +221,7 @@ class Client:
         self._pace = Pace(self.clock)
         self._session = _session(config)
 
-    def write(self, action: str, params: Params, deadline: Deadline | None = None) -> dict[str, Any]:
+    def write(self, action: str, params: Params, deadline: Deadline | None = None) -> Answer:
         """Send once. Returns the answer with RetCode 0; raises what :mod:`_errors` says, the branch telling whether to repeat.
 
         A call whose turn would come only after the deadline, because the API wants fewer calls, is not sent: TooFrequentError.
@@ -224,7 +237,7 @@ class Client:
         self._pace.faster(pace)
         return answer
 
-    def read(self, action: str, params: Params, deadline: Deadline) -> dict[str, Any]:
+    def read(self, action: str, params: Params, deadline: Deadline) -> Answer:
         """Send, and repeat with growing pauses what failed for a reason that may pass; too frequent calls until the deadline."""
         attempts = 0
         for pause in growing(0.5, 2, 8):
@@ -291,49 +304,53 @@ class Client:
         return [entry for entry in found if entry.get(key) in (None, "") or str(entry[key]) in ids]
 
     def _page(self, action: str, params: Params, offset: int, deadline: Deadline) -> tuple[int, list[dict[str, Any]]]:
-        page = _page_of(self.read(action, {**params, "Offset": offset, "Limit": PAGE}, deadline))
+        of_project = {"ProjectIDs": [self.config.project_id]} if self.config.project_id else {}
+        page = _page_of(self.read(action, {**params, **of_project, "Offset": offset, "Limit": PAGE}, deadline))
         if page is None:
             raise UnknownFateError(f"{action}: the answer is not a list as the API guide describes it.")
         return page
 
-    def _exchange(self, action: str, params: Params) -> dict[str, Any]:
+    def _exchange(self, action: str, params: Params) -> Answer:
         config = self.config
-        common = {"Region": config.region, "Zone": config.zone or None, "ProjectID": config.project_id or None}
-        form = flatten({**common, **params, "Action": action, "PublicKey": config.public_key})
+        form = flatten({"Region": config.region, "Zone": config.zone or None, **params, "Action": action, "PublicKey": config.public_key})
         for name, value in {**form, "private_key": config.private_key}.items():
             if SURROGATE.search(value):
                 raise FatalError(f"{action}: {name} is not text: it holds something that UTF-8 cannot write.")
         form["Signature"] = signature(form, config.private_key)
         secrets = (config.private_key, form["Signature"])
-        status, location, body = self._post(action, form, secrets)
+        status, headers, body = self._post(action, form, secrets)
         if 300 <= status < 400:
+            host = printable(_host(headers.get("Location", "")), secrets)
             raise GatewayError(
-                f"{action}: {config.api_url} redirects to {printable(_host(location), secrets) or 'another page'}, which is probably a "
-                "login page. Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
+                f"{action}: {config.api_url} redirects to {host or 'another page'}, which is probably a login page. "
+                "Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
             )
         if status == 429:
             raise TooFrequentError(f"{action}: calls come too often (HTTP status 429). It passes by itself.")
-        answer = _parsed(body, form["Signature"]) or {}
+        answer = Answer(_parsed(body, form["Signature"]) or {})
+        answer.request_id = _request_id(headers.get(REQUEST_ID_HEADER, ""), secrets)
         ret_code = whole_number(answer.get("RetCode"))
         if ret_code == 0 and 200 <= status < 300:
             return answer
         started = status in (408, 499) or status >= 500
         if ret_code and not started:
             message = answer.get("Message")
-            raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "")
+            raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "", answer.request_id)
         strange = f"{action}: {_strange(status, body, secrets)}"
+        if answer.request_id:
+            strange += f" The platform keeps it as request {answer.request_id}."
         if ret_code is None and not started and status >= 400:
-            raise GatewayError(f"{strange} Check api_url and the proxy variables.")
-        raise UnknownFateError(strange)
+            raise GatewayError(f"{strange} Check api_url and the proxy variables.", request_id=answer.request_id)
+        raise UnknownFateError(strange, request_id=answer.request_id)
 
-    def _post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, str, bytes]:
-        """HTTP status, Location and body. Raises NotSentError, UnknownFateError or EndpointError.
+    def _post(self, action: str, form: dict[str, str], secrets: Sequence[str]) -> tuple[int, Mapping[str, str], bytes]:
+        """HTTP status, headers and body. Raises NotSentError, UnknownFateError or EndpointError.
 
         The timeouts of requests are for each wait alone: a name server or an endpoint that sends a byte now and then would hold
         the call for ever. So it is made in a thread of its own, which is left to itself when ``request_timeout`` is over; what it
         has not sent until then, it does not send any more.
         """
-        outcome: queue.SimpleQueue[tuple[int, str, bytes] | UCloudStackError] = queue.SimpleQueue()
+        outcome: queue.SimpleQueue[tuple[int, Mapping[str, str], bytes] | UCloudStackError] = queue.SimpleQueue()
         body = RevocableBody(urlencode(form).encode())
         threading.Thread(target=lambda: outcome.put(self._try_post(action, body, secrets)), daemon=True).start()
         try:
@@ -347,7 +364,9 @@ class Client:
             raise answer
         return answer
 
-    def _try_post(self, action: str, form: RevocableBody, secrets: Sequence[str]) -> tuple[int, str, bytes] | UCloudStackError:
+    def _try_post(
+        self, action: str, form: RevocableBody, secrets: Sequence[str]
+    ) -> tuple[int, Mapping[str, str], bytes] | UCloudStackError:
         """As :meth:`_post`, but returns its exception: one raised here would carry the request, and with it the signature, in its chain."""
         config = self.config
         try:
@@ -364,7 +383,7 @@ class Client:
                     return UnknownFateError(
                         f"{action}: {config.api_url} sent more than {MOST_BYTES} bytes, which no answer of the API has."
                     )
-                return response.status_code, response.headers.get("Location", ""), body
+                return response.status_code, response.headers, body
         except Exception as error:  # noqa: BLE001 (requests and urllib3 raise many kinds, which differ between their versions)
             return _classified(action, config, error, secrets)
 
@@ -550,6 +569,12 @@ def _key(key: str, signed: str) -> str:
     if len(key) > LONGEST_KEY or key.startswith("__"):  # what ansible-core reads results by: __ansible_type and the like
         raise ValueError("a key that is none")
     return SURROGATE.sub("?", key).replace(signed, "***")
+
+
+def _request_id(header: str, secrets: Sequence[str]) -> str | None:
+    """The id that the platform gave a request, if what the header holds can be one."""
+    given = printable(header, secrets)
+    return given if given == header and header.isascii() and is_id(given) and len(given) <= LONGEST_REQUEST_ID else None
 
 
 def _host(location: str) -> str:

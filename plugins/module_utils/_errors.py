@@ -12,11 +12,15 @@ from __future__ import annotations
 
 
 class UCloudStackError(Exception):
-    """The root. ``str()`` is one line for a person; ``ret_code`` is the API's RetCode, or None."""
+    """The root. ``str()`` is one line for a person.
 
-    def __init__(self, msg: str, ret_code: int | None = None) -> None:
+    ``ret_code`` is the API's RetCode, ``request_id`` the id under which the platform keeps the request; None where it gave none.
+    """
+
+    def __init__(self, msg: str, ret_code: int | None = None, request_id: str | None = None) -> None:
         super().__init__(msg)
         self.ret_code = ret_code
+        self.request_id = request_id
 
 
 class NotSentError(UCloudStackError):
@@ -67,9 +71,16 @@ _REGION = "Check the options region and zone."
 _WAIT = "It passes by itself."
 _SUPPORT = "Ask the administrator of the platform."
 _SNAPSHOT_LIMIT = "Delete snapshots of this disk that are no longer needed, or ask the administrator to raise the limit."
+_STATE_OR_ACCOUNT = "A state that passes is waited for; otherwise ask the administrator about the account."
 _SHUT_DOWN = "Shut the VM down, or detach the disk, and run the task again."
 
+_FREE = "Free something, or ask the administrator to raise the quota."
+_ACCOUNT = "Ask the administrator of the platform, or of the account."
+_STORAGE = "Ask the administrator to free or add storage."
+_BIN = "Look into the recycle bin."
+
 # Classes are a reading of the texts of the guides, 1.x and 2.x; where a number means two things, the more careful class counts.
+# 2026 has no list of codes.
 RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
     2: (UnknownFateError, "internal error", _SUPPORT),
     3: (FatalError, "a parameter is missing", _OPTIONS),
@@ -97,7 +108,7 @@ RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
     153: (UnknownFateError, "the platform's gateway is abnormal", _TRY_LATER),
     154: (FatalError, "the request lacks its action", _SUPPORT),
     160: (FatalError, "the balance of the account is too low", "Recharge the account."),
-    161: (FatalError, "a quota is exceeded", "Free something, or ask the administrator to raise the quota."),
+    161: (FatalError, "a quota is exceeded", _FREE),
     162: (FatalError, "the region does not exist", _REGION),
     163: (FatalError, "the zone does not exist", _REGION),
     164: (FatalError, "the administrator forbids the deletion", _SUPPORT),
@@ -106,6 +117,7 @@ RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
     171: (FatalError, "the signature is wrong", _KEYS),
     172: (FatalError, "the login has expired", _KEYS),
     173: (NoPermissionError, "no permission", _PERMISSION),
+    177: (FatalError, "the administrator's account is abnormal", _SUPPORT),
     178: (NoPermissionError, "no permission", _PERMISSION),
     199: (TooFrequentError, "calls come too often", _WAIT),
     200: (NotFoundError, "the resource does not exist", "Check the ids."),
@@ -113,39 +125,79 @@ RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
     202: (WrongStateError, "the resource is in a state that forbids this", _WAIT),
     204: (NotFoundError, "the resource is deleted", "Check the ids."),
     205: (NotFoundError, "the resource is destroyed", "Check the ids."),
+    206: (FatalError, "the resource has expired", "Renew it first."),
+    207: (FatalError, "the resource is of another type", "Check the ids."),
+    208: (FatalError, "the resource has as many bindings as it may have", _SUPPORT),
     209: (FatalError, "the administrator forbids the deletion", _SUPPORT),
     229: (FatalError, "a parameter is missing", _OPTIONS),
     240: (NoPermissionError, "no permission", _PERMISSION),
+    301: (NoPermissionError, "the address of this host may not log in", _PERMISSION),
+    400: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
+    401: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
+    402: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
+    404: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
     550: (UnknownFateError, "system error", _SUPPORT),
     559: (UnknownFateError, "system error", _SUPPORT),
     560: (UnknownFateError, "the system is busy", _TRY_LATER),
+    651: (FatalError, "the project does not exist", "Check the option project_id."),
+    1000: (FatalError, "the image does not exist, or cannot be used", "Check the ids."),
+    1001: (FatalError, "the image does not exist, or cannot be used", "Check the ids."),
+    1002: (FatalError, "the image does not exist, or cannot be used", "Check the ids."),
+    1003: (FatalError, "the image does not exist, or cannot be used", "Check the ids."),
     1004: (NotFoundError, "the VM does not exist", "Check the ids."),
-    1005: (WrongStateError, "the VM is in a state that forbids this", _WAIT),
-    1006: (WrongStateError, "the VM is in a state that forbids this", _WAIT),
+    1005: (WrongStateError, "the VM is in a state that forbids this (2.x), or the account is frozen (1.x)", _STATE_OR_ACCOUNT),
+    1006: (WrongStateError, "the VM is in a state that forbids this (2.x), or the account is not activated (1.x)", _STATE_OR_ACCOUNT),
+    1008: (FatalError, "the image is in use", "Check the ids."),
     1014: (FatalError, "the VM is not shut down", _SHUT_DOWN),
+    1016: (RefusedError, "an image of the VM is being created", _WAIT),
+    1019: (RefusedError, "the platform is short of physical resources", _TRY_LATER),
     2000: (FatalError, "the VM is not shut down", _SHUT_DOWN),
+    2005: (FatalError, "the VM is not shut down", _SHUT_DOWN),
     2011: (WrongStateError, "the VM does not exist, or is in a state that forbids this", _WAIT),
     2015: (WrongStateError, "the VM is not running", _WAIT),
+    2039: (RefusedError, "a network interface of the VM is not in a stable state", _WAIT),
     2041: (RefusedError, "a disk of the VM is not in a stable state", _WAIT),
+    2042: (RefusedError, "a load balancer backend of the VM is not in a stable state", _WAIT),
     2201: (NotFoundError, "the disk does not exist", "Check the disk id, the region and the zone."),
+    2202: (FatalError, "the disk is in use", "Detach the disk first."),
+    2203: (FatalError, "the size of the disk is wrong", _OPTIONS),
+    2204: (FatalError, "the VM has as many disks as it may have", "Detach a disk first."),
     2205: (NotFoundError, "the disk does not exist", "Check the disk id, the region and the zone."),
     2206: (WrongStateError, "the disk is in a state that forbids this", _WAIT),
+    2207: (FatalError, "the disk has snapshots", "Delete its snapshots first."),
+    2208: (FatalError, "the storage cluster is full", _STORAGE),
+    2209: (FatalError, "the quota of disks is exceeded", _FREE),
     2500: (FatalError, "the disk has as many snapshots as it may have", _SNAPSHOT_LIMIT),
     2501: (FatalError, "the VM of the disk is not shut down", _SHUT_DOWN),
     2502: (RefusedError, "a snapshot of the disk is being created or rolled back", _WAIT),
     5000: (RefusedError, "the disk is not in a stable state", _WAIT),
+    5001: (FatalError, "a disk cannot shrink", _OPTIONS),
     5002: (FatalError, "the disk is in the recycle bin", "Restore the disk first."),
+    5003: (FatalError, "the size of the disk is out of range", _OPTIONS),
     7000: (FatalError, "the disk has as many snapshots as it may have", _SNAPSHOT_LIMIT),
     7001: (RefusedError, "the snapshot is not in a stable state", _WAIT),
     7002: (RefusedError, "a disk is being created from the snapshot", _WAIT),
-    17005: (FatalError, "a quota of the tenant is exceeded", "Free something, or ask the administrator to raise the quota."),
+    8100: (FatalError, "the resource in the recycle bin has expired", "Renew it first."),
+    8101: (FatalError, "the resource is not in the recycle bin any more", _BIN),
+    8102: (NotFoundError, "the resource is gone from the recycle bin", _BIN),
+    14002: (NoPermissionError, "no permission for the storage cluster", _PERMISSION),
+    14004: (FatalError, "there is no storage cluster with free space", _STORAGE),
+    14006: (FatalError, "the storage cluster is full", _STORAGE),
+    17005: (FatalError, "a quota of the tenant is exceeded", _FREE),
+    20001: (FatalError, "the tenant or the account is frozen or abnormal", _ACCOUNT),
+    20003: (FatalError, "the tenant or the account is frozen or abnormal", _ACCOUNT),
+    23000: (FatalError, "the account that pays does not exist", _ACCOUNT),
+    23001: (FatalError, "the balance of the account is too low", "Recharge the account."),
+    27002: (FatalError, "the tenant or the account is frozen or abnormal", _ACCOUNT),
+    27004: (FatalError, "the tenant or the account is frozen or abnormal", _ACCOUNT),
+    56000: (FatalError, "the storage cluster is full", _STORAGE),
 }
 
 
-def refusal(action: str, ret_code: int, message: str) -> UCloudStackError:
+def refusal(action: str, ret_code: int, message: str, request_id: str | None = None) -> UCloudStackError:
     """The exception for a RetCode other than 0. ``message`` is the API's own, fit to print. An unknown code fails at once."""
-    said = f"RetCode {ret_code}" + (f": {message}" if message else "")
+    said = f"RetCode {ret_code}" + (f", request {request_id}" if request_id else "") + (f": {message}" if message else "")
     kind, meaning, advice = RETURN_CODES.get(
         ret_code, (FatalError, "a return code that this collection does not know", "Look it up in your platform's API guide.")
     )
-    return kind(f"{action}: {meaning} ({said}). {advice}", ret_code)
+    return kind(f"{action}: {meaning} ({said}). {advice}", ret_code, request_id)

@@ -102,7 +102,15 @@ def nothing_done(params: dict[str, Any], outcomes: Sequence[str], error: UCloudS
     if option is None:
         return {"failed": True, "msg": msg}
     steps = [
-        Step("done", "failed", **{"disk_id": "", option[:-1]: item}, msg=msg, failed=True, ret_code=error.ret_code)
+        Step(
+            "done",
+            "failed",
+            **{"disk_id": "", option[:-1]: item},
+            msg=msg,
+            failed=True,
+            ret_code=error.ret_code,
+            request_id=error.request_id,
+        )
         for item in params[option]
     ]
     values = report(outcomes, steps, steps, {}, []).values

@@ -13,17 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import (
-    DELETING,
-    FAILURE,
-    GONE,
-    LOST_DISK,
-    NORMAL,
     REMARK_LENGTH,
-    ROLLING_BACK,
-    USELESS,
     Disk,
     Progress,
     Seen,
@@ -34,6 +28,15 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
     iso_utc,
     quoted,
 )
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
+    IN_PROGRESS,
+    NEVER_USABLE,
+    DiskState,
+    SnapshotState,
+    VmState,
+    snapshot_state,
+    vm_state,
+)
 
 LOST_ANSWER_SECONDS = 30.0
 """How long the effect of a write without an answer is looked for before it is sent once more."""
@@ -41,9 +44,9 @@ UNLISTED_SECONDS = 30.0
 """How long a snapshot that the API accepted may be missing from its lists before it counts as gone."""
 STILL_SECONDS = 15.0
 """A rollback never seen at work is done when the snapshot was Normal in every look for so long: it was too quick to be seen."""
+WRONG_STATE_SECONDS = 30.0
+"""How long a write is tried that the API refuses for a state, while no state is seen that could pass."""
 IN_DOUBT = "its answer was lost, and whether it was carried out is unknown"
-OFF = frozenset({"Stopped"})
-"""VM states in which a disk of the VM may be rolled back (API guide 5.3: the VM must be shut down)."""
 
 
 def age(snapshot: Snapshot, wall: float) -> str:
@@ -57,6 +60,17 @@ def age(snapshot: Snapshot, wall: float) -> str:
         if count or (unit == "second" and not parts):
             parts.append(f"{count} {unit}" + ("" if count == 1 else "s"))
     return " ".join(parts[:2]) + " old"
+
+
+def refused_for_good(sent: Sequence[Sent], since: float = float("-inf")) -> bool:
+    """Whether the last of these writes would be refused again: for what it is, or for a state of which no end is seen.
+
+    ``since``: a refusal before this time (monotonic seconds) was for a state that has passed.
+    """
+    if sent and sent[-1].fate == "failed":
+        return True
+    streak = list(takewhile(lambda each: each.fate == "wrong_state" and each.at >= since, reversed(sent)))
+    return bool(streak) and streak[0].at - streak[-1].at >= WRONG_STATE_SECONDS
 
 
 def present(seen: Seen, progress: Progress, now: float, *, disk_id: str, name: str, remark: str, wait: bool, wall: float) -> Step:
@@ -75,24 +89,24 @@ def present(seen: Seen, progress: Progress, now: float, *, disk_id: str, name: s
     )
     sent = [each for each in progress.sent if each.do == "create"]
     lost = [each for each in sent if each.fate == "unknown"]
-    if sent and sent[-1].fate == "failed":
+    if refused_for_good(sent):
         doubt = " An earlier request for it had no answer, so it may exist all the same." if lost else ""
         return _done(step, "failed", f"{sent[-1].msg}{doubt}", failed=True, changed=False, ret_code=sent[-1].ret_code)
     accepted = [each for each in sent if each.fate == "accepted"]
     if accepted:
         return _made(replace(step, snapshot_id=accepted[-1].snapshot_id, msg="created"), seen, progress, now, accepted[-1], wait)
 
-    mine = seen.named(disk_id, name)
+    mine = [each for each in seen.named(disk_id, name) if not each.automatic]  # a timer's are not the user's, and go by themselves
     new = [each for each in mine if each.snapshot_id not in progress.known]
     if lost and new:
         # Another task may have made one at the same moment: ours has our remark, where lists show remarks at all.
-        ours = max(new, key=lambda each: (each.remark == remark, each.status not in USELESS, by_age(each)))
+        ours = max(new, key=lambda each: (each.remark == remark, each.meaning not in NEVER_USABLE, by_age(each)))
         msg = "created; the answer of the API was lost, the snapshot was found by its name"
         step = replace(step, outcome="adopted", snapshot_id=ours.snapshot_id, msg=msg)
         step = _made(step, seen, progress, now, lost[-1], wait)
         return replace(step, warnings=(*step.warnings, *duplicate_warnings(new, "This task made one of them, and its answer was lost.")))
-    usable = [each for each in mine if each.status == NORMAL]
-    unfinished = [each for each in mine if each.status not in USELESS and each.status != NORMAL]
+    usable = [each for each in mine if each.meaning is SnapshotState.USABLE]
+    unfinished = [each for each in mine if each.meaning not in NEVER_USABLE and each.meaning is not SnapshotState.USABLE]
     step = replace(step, before=there, changed=False) if usable or unfinished else step
     if usable:
         newest = usable[-1]
@@ -132,9 +146,9 @@ def _made(step: Step, seen: Seen, progress: Progress, now: float, sent: Sent, wa
             return _done(step, "failed", f"{step.snapshot_id} was created, but is not listed any more", failed=True)
         msg = f"{step.snapshot_id} was created, but is not listed after {UNLISTED_SECONDS:g} s: look for it before the task is repeated, "
         return _done(step, "failed", f"{msg}which would make a second one while it is not listed", failed=True)
-    if snapshot.status == NORMAL:
+    if snapshot.meaning is SnapshotState.USABLE:
         return replace(step, do="done")
-    if snapshot.status in USELESS:
+    if snapshot.meaning in NEVER_USABLE:
         return _done(step, "failed", f"{step.snapshot_id} was created, but ended as {snapshot.status}, and cannot be used", failed=True)
     if not wait:
         return replace(step, do="done", msg=f"{step.msg}; {snapshot.status}, not waited for")
@@ -151,26 +165,26 @@ def absent(seen: Seen, progress: Progress, now: float, *, snapshot: Snapshot, wa
     sent = [each for each in progress.sent if each.fate in ("accepted", "unknown")]
     lost = [each for each in sent if each.fate == "unknown"]
     current = seen.snapshots.get(snapshot.snapshot_id)
-    if current is None or current.status in GONE or (last and last.fate == "missing"):
+    if current is None or current.meaning is SnapshotState.GONE or (last and last.fate == "missing"):
         return _done(step, "deleted", "deleted") if sent else _done(step, "absent", "already gone", changed=False, before=step.after)
-    if last and last.fate == "failed":
+    if last and refused_for_good(progress.sent):
         return _done(step, "failed", last.msg, failed=True, changed=False, ret_code=last.ret_code)
-    if current.status == DELETING:
+    if current.meaning is SnapshotState.DELETING:
         if sent:
             return replace(step, do="wait" if wait else "done", msg="being deleted")
         step = replace(step, changed=False, before=step.after)
         if wait:
             return replace(step, do="wait", outcome="absent", msg="already being deleted, waited for")
         return _done(step, "pending", "already being deleted, not waited for")
-    if current.status not in (NORMAL, FAILURE):
+    if current.meaning not in (SnapshotState.USABLE, SnapshotState.FAILED):
         if wait:
             return replace(step, do="wait", msg=f"{current.status}: cannot be deleted yet, waited for")
         msg = f"{current.snapshot_id} is {current.status} and cannot be deleted before that is over; with wait=true it is waited for"
         return _done(step, "failed", msg, failed=True, changed=False, after=step.before)
     if last is None:
         return step
-    if last.fate == "refused" and current.status == FAILURE:
-        msg = f"{current.snapshot_id} ended as {FAILURE}, and the API refuses to delete it (RetCode {last.ret_code}): ask the administrator"
+    if last.fate in ("refused", "wrong_state") and current.meaning is SnapshotState.FAILED:
+        msg = f"{current.snapshot_id} ended as {current.status}, and the API refuses to delete it (RetCode {last.ret_code}): ask the administrator"
         return _done(step, "failed", msg, failed=True, changed=False, ret_code=last.ret_code)
     if last.fate == "accepted":
         return replace(step, do="wait" if wait else "done", msg="the API accepted the deletion")
@@ -194,13 +208,15 @@ def rollback_plan(
     wanted: str,
     candidates: Sequence[Snapshot],
     disk: Disk | None,
+    home: str,
     marker_name: str | None,
     backup_name: str | None,
     wall: float,
 ) -> Step:
     """May this disk be put back, and must it be? ``do`` is ``rollback``, ``wait`` (one is running: joined) or ``done``.
 
-    ``candidates``: the snapshots that the user's words (``wanted``) fit; ``disk``: None where the key may not ask for it.
+    ``candidates``: the snapshots that the user's words (``wanted``) fit; ``disk``: None where the key may not ask for it; ``home``: the
+    VM that the user says the disk belongs to, or empty.
     """
     now_data = f"{disk_id}: data as it is now"
     step = Step("rollback", "rolled_back", disk_id, msg="to be rolled back", changed=True, before=now_data)
@@ -208,7 +224,7 @@ def rollback_plan(
     def failed(msg: str) -> Step:
         return _done(step, "failed", msg, failed=True, changed=False, after=now_data)
 
-    usable = [each for each in candidates if each.status in (NORMAL, ROLLING_BACK)]
+    usable = [each for each in candidates if each.meaning in (SnapshotState.USABLE, SnapshotState.ROLLING_BACK)]
     if len(usable) > 1:
         return failed(f"{wanted} is ambiguous: {' and '.join(str(each) for each in usable)}; give snapshot_ids")
     if not usable:
@@ -235,7 +251,7 @@ def rollback_plan(
                 f"marker_name {marker_name!r} is taken by {marks[-1]}, which marks no rollback to {target.snapshot_id}: "
                 "choose another marker_name, or delete that snapshot"
             )
-    backups = [each for each in seen.named(disk_id, backup_name or "") if backup_name and each.status not in USELESS]
+    backups = [each for each in seen.named(disk_id, backup_name or "") if backup_name and each.meaning not in NEVER_USABLE]
     for backup in backups:
         if backup.remark != backup_remark(target, marker_name or ""):
             return failed(
@@ -246,8 +262,8 @@ def rollback_plan(
             f"{disk_id}: the backup {backup} is from an earlier attempt, {age(backup, wall)}; it is kept and used, no newer one is made."
         )
         step = replace(step, warnings=(*step.warnings, warning))
-    rolling = [each for each in seen.snapshots.values() if each.disk_id == disk_id and each.status == ROLLING_BACK]
-    if target.status == ROLLING_BACK:
+    rolling = [each for each in seen.snapshots.values() if each.disk_id == disk_id and each.meaning is SnapshotState.ROLLING_BACK]
+    if target.meaning is SnapshotState.ROLLING_BACK:
         step = _with_copies(step, marker_name, None)
         if backup_name and not backups:
             warning = f"{disk_id}: no backup {backup_name!r} was made, because the rollback was already running when the task began."
@@ -256,8 +272,10 @@ def rollback_plan(
     if rolling:
         return failed(f"the disk is being rolled back to another snapshot, {rolling[0]}")
     if disk is not None:
-        if disk.status in LOST_DISK:
+        if disk.meaning is DiskState.LOST:
             return failed(f"the disk is {disk.status}")
+        if home and disk.vm_id and disk.vm_id != home:
+            return failed(f"the disk is attached to VM {disk.vm_id}, and attach_to says {home}")
         on = is_on(disk)
         if on:
             return failed(f"{on}: stop the VM, or detach the disk, and run the task again")
@@ -266,7 +284,7 @@ def rollback_plan(
 
 def is_on(disk: Disk) -> str:
     """What keeps the disk from being rolled back: its VM is on. Empty when it is off, or unknown."""
-    if not disk.vm_id or not disk.vm_state or disk.vm_state in OFF:
+    if not disk.vm_id or not disk.vm_state or vm_state(disk.vm_state) is VmState.STOPPED:  # API guide 5.3: the VM must be shut down
         return ""
     return f"the disk is attached to VM {disk.vm_id}, which is {disk.vm_state}"
 
@@ -301,7 +319,7 @@ def rolled_back(seen: Seen, progress: Progress, now: float, *, target: Snapshot,
     repeat = "run the same task again: it joins the rollback while it runs, and once it is over rolls back again"
     repeat += f" and makes the marker {marker_name!r}; leave the VM off until then" if marker_name else ", so look before you do"
     step = Step("rollback", "rolled_back", target.disk_id, target.snapshot_id, changed=True, repeat=repeat)
-    if sent and sent[-1].fate == "failed":
+    if refused_for_good(sent):
         doubt = " An earlier request for it had no answer, so the disk may be back all the same: leave its VM off." if started else ""
         return _done(step, "failed", f"{sent[-1].msg}{doubt}", failed=True, changed=bool(started), ret_code=sent[-1].ret_code)
     if not any(each.do == "create" for each in progress.sent):  # once its marker is being made, the disk is back
@@ -354,19 +372,19 @@ def _unfinished_rollback(
     """What is still to be done before the disk is back; None when it is. ``current``: the snapshot, as this look shows it."""
     lost = [each for each in started if each.fate == "unknown"]
     since = started[-1].at if started else float("-inf")
-    if current is None or current.status in USELESS:
+    if current is None or current.meaning in NEVER_USABLE:
         last_listed = max((at for at, _status in progress.listed(step.snapshot_id)), default=now)
         if current is None and now - last_listed < UNLISTED_SECONDS:
             return replace(step, do="wait", msg="the snapshot is not listed at the moment")
         state = current.status if current else "not listed any more"
         msg = f"the rollback is not over, and the snapshot is {state}: whether the disk came back is unknown; leave its VM off"
         return _done(step, "failed", msg, failed=True, changed=bool(started))
-    if current.status == ROLLING_BACK:
+    if current.meaning is SnapshotState.ROLLING_BACK:
         step = step if started else replace(step, outcome="joined")
         return replace(step, do="wait", msg="rolling back") if wait else _done(step, step.outcome, "rolling back, not waited for")
-    if current.status != NORMAL:
+    if current.meaning is not SnapshotState.USABLE:
         return replace(step, do="wait", msg=f"{current.status}, waited for")
-    if any(status == ROLLING_BACK for _at, status in progress.listed(step.snapshot_id, since)):
+    if any(snapshot_state(status) is SnapshotState.ROLLING_BACK for _at, status in progress.listed(step.snapshot_id, since)):
         return None
     if not started:
         return step
@@ -393,13 +411,14 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
         said = f" {last.msg}" if last and last.msg else ""
         msg = f"{_unmarked(step.given_up, step.name, progress)}; {why}.{said}"
         return _done(step, step.outcome, msg, failed=True, changed=True, ret_code=last.ret_code if last else None)
-    if last and last.fate == "refused" and not written:
+    if last and last.fate in ("refused", "wrong_state") and not written:
         return _done(
             step, "failed", f"{why}; nothing was done: {last.msg} Run the task again.", failed=True, changed=False, ret_code=last.ret_code
         )
     if not written and step.do != "wait":
         return _done(step, "failed", f"{why}; nothing was done. Run the task again.", failed=True, changed=False)
-    if last and last.fate == "unknown" and (current is None or current.status == NORMAL):
+    under_way = current is not None and current.meaning in (*IN_PROGRESS, SnapshotState.DELETING)
+    if last and last.fate == "unknown" and not under_way:
         goes_on = IN_DOUBT
     elif written or not step.changed or step.outcome == "joined":
         goes_on = "the work goes on"
@@ -436,7 +455,7 @@ def duplicate_warnings(snapshots: Sequence[Snapshot], which: str = "The newest c
 def _remark_warnings(snapshot: Snapshot, remark: str) -> tuple[str, ...]:
     if not remark or snapshot.remark == remark:
         return ()
-    return (f"{snapshot.snapshot_id} of {snapshot.disk_id} has the remark {quoted(snapshot.remark)}; a remark cannot be changed.",)
+    return (f"{snapshot.snapshot_id} of {snapshot.disk_id} has the remark {quoted(snapshot.remark)}, and keeps it.",)
 
 
 def _done(step: Step, outcome: str, msg: str, **changes: Any) -> Step:

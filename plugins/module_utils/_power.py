@@ -9,30 +9,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import IN_DOUBT, LOST_ANSWER_SECONDS, UNLISTED_SECONDS
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import (
+    IN_DOUBT,
+    LOST_ANSWER_SECONDS,
+    UNLISTED_SECONDS,
+    refused_for_good,
+)
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Step, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import VmState, vm_state
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A wanted power state: the API's name for it, the write that leads there, and what the API allows that write from.
+    """A wanted power state: the write that leads there, and the states that the API allows that write from.
 
-    ``passing``: states that lead to the goal without a write. Source: API guide chapter 2, states of VMs of 1.x and 2.x.
+    ``passing``: states that lead to the goal without a write. Source: API guide chapter 2, user guide 3.5.
     """
 
-    state: str
+    state: VmState
     do: str
-    allowed: frozenset[str]
-    passing: frozenset[str]
+    allowed: frozenset[VmState]
+    passing: frozenset[VmState]
 
 
 GOALS = {
-    "started": Goal("Running", "start", frozenset({"Stopped"}), frozenset({"Initializing", "Starting", "Restarting"})),
-    "stopped": Goal("Stopped", "stop", frozenset({"Running"}), frozenset({"Stopping", "Poweroffing"})),
-    "powered_off": Goal("Stopped", "power_off", frozenset({"Running", "Starting", "Stopping"}), frozenset({"Poweroffing"})),
+    "started": Goal(VmState.RUNNING, "start", frozenset({VmState.STOPPED}), frozenset({VmState.INITIALIZING, VmState.STARTING})),
+    "stopped": Goal(VmState.STOPPED, "stop", frozenset({VmState.RUNNING}), frozenset({VmState.STOPPING, VmState.POWERING_OFF})),
+    "powered_off": Goal(
+        VmState.STOPPED,
+        "power_off",
+        frozenset({VmState.RUNNING, VmState.STARTING, VmState.STOPPING}),
+        frozenset({VmState.POWERING_OFF}),
+    ),
 }
-LOST = frozenset({"Deleted", "Terminating", "Terminated", "Failed"})
-"""States of a VM that do not pass into a usable one."""
 
 
 def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted: str, wait: bool) -> Step:
@@ -42,10 +51,10 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
     last = progress.sent[-1] if progress.sent else None
     lost = [each for each in progress.sent if each.fate == "unknown"]
     begun = bool(lost) or any(each.fate == "accepted" for each in progress.sent)
-    before, after = f"{vm_id}: {previous or 'does not exist'}", f"{vm_id}: {goal.state}"
+    before, after = f"{vm_id}: {previous or 'does not exist'}", f"{vm_id}: {goal.state.value}"
     step = Step(goal.do, wanted, "", vm_id=vm_id, previous_state=previous, msg="to be " + wanted.replace("_", " "), changed=True)
     step = replace(step, before=before, after=after)
-    if vm is None or vm.state in LOST:
+    if vm is None or vm.meaning is VmState.LOST:
         last_listed = max((at for at, _status in progress.listed(vm_id)), default=float("-inf"))
         if vm is None and now - last_listed < UNLISTED_SECONDS:
             return replace(step, do="wait", msg="not listed at the moment")
@@ -53,12 +62,14 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
             f"the VM is {vm.state}" if vm else f"the VM is not listed any more, it was {previous}" if previous else "the VM does not exist"
         )
         return replace(step, do="done", outcome="failed", msg=msg, failed=True, changed=begun, after=before)
-    if vm.state == goal.state:
+    if vm.meaning is goal.state:
         msg = f"was {previous}, is {vm.state}" if begun else f"is {vm.state}"
         return replace(step, do="done", outcome=wanted if begun else "unchanged", msg=msg, changed=begun)
-    if last and last.fate == "failed":
+    settled = goal.allowed - {VmState.STARTING}  # which ends by itself, and may be a VM that is still being created
+    not_ready = max((at for at, _id, state in progress.looks if vm_state(state or "") not in settled), default=float("-inf"))
+    if last and refused_for_good(progress.sent, since=not_ready):
         return replace(step, do="done", outcome="failed", msg=last.msg, failed=True, changed=begun, ret_code=last.ret_code)
-    if vm.state in goal.passing:
+    if vm.meaning in goal.passing:
         step = step if begun else replace(step, outcome="unchanged" if wait else "pending", changed=False, before=after)
         return replace(step, do="wait" if wait else "done", msg=f"{vm.state}, {'waited for' if wait else 'not waited for'}")
     if last and last.fate == "accepted":
@@ -71,7 +82,7 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
             return replace(step, do="done", outcome="failed", failed=True, msg=msg, ret_code=last.ret_code)
     if vm.unstable:
         return replace(step, do="wait", msg=f"{', '.join(vm.unstable)} must be stable before, and is waited for")
-    if vm.state not in goal.allowed:
+    if vm.meaning not in goal.allowed:
         return replace(step, do="wait", msg=f"{vm.state}, which must end before")
     if last and last.fate == "unknown":
         warning = (
@@ -86,7 +97,7 @@ def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     state = vm.state if vm else "not listed"
     last = progress.sent[-1] if progress.sent else None
     msg = f"{why}; last seen {state} ({step.msg.rstrip('.')})"
-    refused = last if last and last.fate == "refused" else None
+    refused = last if last and last.fate in ("refused", "wrong_state") else None
     if refused:
         msg = f"{msg}; {refused.msg.rstrip('.')}"
     begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
@@ -95,7 +106,7 @@ def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     else:
         goes_on = "the work goes on" if begun else "nothing was done yet"
     msg = f"{msg}; {goes_on}, run the same task again to wait for it"
-    if state == "Stopping" and step.outcome != "powered_off":
+    if vm and vm.meaning is VmState.STOPPING and step.outcome != "powered_off":
         msg += "; a guest may hang: state=powered_off pulls the plug"
     ret_code = refused.ret_code if refused else None
     return replace(step, do="done", outcome="pending", msg=msg, failed=True, changed=begun, ret_code=ret_code)

@@ -13,20 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-# SnapshotStatus of the API, 1.x and 2.x together ("Createing" is the API's spelling).
-NORMAL = "Normal"
-ROLLING_BACK = "RollBacking"
-DELETING = "Deleting"
-FAILURE = "Failure"
-GONE = frozenset({"Deleted", "Released"})
-USELESS = GONE | {DELETING, FAILURE}
-"""What can never be rolled back to. Every status that is neither here nor Normal may still become usable: it is waited for."""
-
-# DiskStatus of the API (guide chapter 4).
-STABLE_DISK = frozenset({"Bound", "Unbound"})
-UNLISTED = "not listed"
-LOST_DISK = frozenset({"Deleting", "Deleted", "Releasing", "Released", "Failed", UNLISTED})
-"""States that do not pass into a usable one."""
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
+    DiskState,
+    SnapshotState,
+    VmState,
+    disk_state,
+    snapshot_state,
+    vm_state,
+)
 
 ID_LENGTH = 255
 STATUS_LENGTH = 50
@@ -64,7 +58,7 @@ class Snapshot:
     """One entry of ``Infos`` of DescribeSnapshot (API guide 5.2).
 
     ``create_time`` is Unix time in seconds, ``status`` verbatim as the API spells it; ``extra`` holds the fields that the
-    1.x guide does not know (2.x sends more), under snake-case names.
+    1.x guide does not know (newer generations send more), under snake-case names.
     """
 
     snapshot_id: str
@@ -105,10 +99,21 @@ class Snapshot:
             raise ValueError("an entry of Infos has no SnapshotID or no DiskID")
         return snapshot
 
+    @property
+    def meaning(self) -> SnapshotState:
+        """What its status means."""
+        return snapshot_state(self.status)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether a timer of the platform created it, and will delete it (``Type``, 2.x and later)."""
+        return _text(self.extra.get("type")).casefold() == "automatic"
+
     def as_result(self) -> dict[str, Any]:
         """The record that users see."""
         return {
             **self.extra,
+            "automatic": self.automatic,
             "snapshot_id": self.snapshot_id,
             "disk_id": self.disk_id,
             "disk_type": self.disk_type,
@@ -122,7 +127,9 @@ class Snapshot:
         }
 
     def __str__(self) -> str:
-        return f"{self.snapshot_id} ({self.status}, created {iso_utc(self.create_time) or 'at an unknown time'})"
+        reason = _text(self.extra.get("reason"))  # 2026: why it failed
+        said = f", reason {quoted(reason)}" if reason else ""
+        return f"{self.snapshot_id} ({self.status}, created {iso_utc(self.create_time) or 'at an unknown time'}{said})"
 
 
 def _text(value: Any) -> str:
@@ -153,6 +160,11 @@ def _status(value: Any) -> str:
     return text
 
 
+def _disk_type(word: str) -> str:
+    """Boot or Data, which 2026 writes in lower case; anything else as it is."""
+    return word.capitalize() if word.casefold() in ("boot", "data") else word
+
+
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
@@ -174,6 +186,11 @@ class Disk:
     vm_id: str = ""
     vm_state: str = ""
 
+    @property
+    def meaning(self) -> DiskState:
+        """What its status means."""
+        return disk_state(self.status)
+
     @classmethod
     def from_api(cls, info: Mapping[str, Any]) -> Disk:
         """Read one entry of ``Infos`` of DescribeDisk. Raises ValueError when an id or the status is none."""
@@ -184,7 +201,7 @@ class Disk:
 class Vm:
     """A VM as DescribeVMInstance shows it (API guide 2). ``disks``: one record each, with its size in GB.
 
-    ``unstable``: ids of its disks that DescribeDisk shows at work; empty where the key may not ask.
+    ``unstable``: ids of its disks that are busy, or have a snapshot in progress; empty where the key may not ask.
     """
 
     vm_id: str
@@ -205,14 +222,20 @@ class Vm:
             disks=tuple(
                 {
                     "disk_id": _id(each.get("DiskID")),
-                    "type": _text(each.get("Type")),
+                    "type": _disk_type(_text(each.get("Type"))),
                     "name": _text(each.get("Name")),
                     "size": whole_number(each.get("Size")),
                     "drive": _text(each.get("Drive")),
+                    "external": _text(each.get("IsSharedblock")).casefold() == "true",
                 }
                 for each in _objects(info.get("DiskInfos"))
             ),
         )
+
+    @property
+    def meaning(self) -> VmState:
+        """What its state means."""
+        return vm_state(self.state)
 
     @property
     def disk_ids(self) -> list[str]:
@@ -250,8 +273,9 @@ class Seen:
 class Sent:
     """A write that was tried, and what is known of it.
 
-    ``fate``: ``accepted`` (the API said yes), ``refused`` (nothing was done, later it may be), ``unknown`` (it may have been
-    done), ``failed`` (nothing was done, a repeat is refused again). ``at``: monotonic seconds.
+    ``fate``: ``accepted`` (the API said yes), ``refused`` (nothing was done, later it may be), ``wrong_state`` (refused for a state,
+    and none is seen that passes), ``unknown`` (it may have been done), ``failed`` (nothing was done, a repeat is refused again),
+    ``missing`` (what was to be deleted does not exist). ``at``: monotonic seconds.
     """
 
     do: str
@@ -260,6 +284,7 @@ class Sent:
     snapshot_id: str | None = None
     msg: str = ""
     ret_code: int | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -273,6 +298,11 @@ class Progress:
     known: frozenset[str] = frozenset()
     sent: tuple[Sent, ...] = ()
     looks: tuple[tuple[float, str, str | None], ...] = ()
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that the platform gave the last write."""
+        return self.sent[-1].request_id if self.sent else None
 
     def listed(self, snapshot_id: str | None, since: float = float("-inf")) -> list[tuple[float, str]]:
         """When, from ``since`` on, the snapshot was listed, and with which status."""
@@ -297,6 +327,7 @@ class Step:
     changed: bool = False
     failed: bool = False
     ret_code: int | None = None
+    request_id: str | None = None
     name: str = ""
     remark: str = ""
     before: str = ""

@@ -55,7 +55,7 @@ def _entry(step: Step) -> dict[str, Any]:
     item: dict[str, Any] = {"disk_id": step.disk_id or None, "snapshot_id": step.snapshot_id}
     if step.vm_id:
         item = {"vm_id": step.vm_id, "previous_state": step.previous_state or None}
-    return {**item, "outcome": step.outcome, "msg": step.msg, "ret_code": step.ret_code}
+    return {**item, "outcome": step.outcome, "msg": step.msg, "ret_code": step.ret_code, "request_id": step.request_id}
 
 
 def _failures(steps: Sequence[Step]) -> str:

@@ -8,12 +8,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, read_entries
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Answer, Client, read_entries
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import STABLE_DISK, UNLISTED, Disk, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, UNLISTED, DiskState
 
 
 def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> tuple[dict[str, Disk], list[str]]:
@@ -23,7 +26,7 @@ def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> 
     Raises as :meth:`Client.listing`.
     """
     try:
-        found = _disks(client, disk_ids, deadline)
+        found = disks(client, disk_ids, deadline)
     except NoPermissionError as error:
         return {}, [f"It could not be checked that the VMs of the disks are off: {error}"]
     vm_ids = sorted({disk.vm_id for disk in found} - {""})
@@ -36,8 +39,8 @@ def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> 
         unlisted = [vm_id for vm_id in vm_ids if vm_id not in states]
         if unlisted:
             warnings = [f"It could not be checked that the VMs {', '.join(unlisted)} are off: they are not listed for this key."]
-    disks = {disk.disk_id: replace(disk, vm_state=states.get(disk.vm_id, "")) for disk in found}
-    return {disk_id: disks.get(disk_id, Disk(disk_id, UNLISTED)) for disk_id in disk_ids}, warnings
+    listed = {disk.disk_id: replace(disk, vm_state=states.get(disk.vm_id, "")) for disk in found}
+    return {disk_id: listed.get(disk_id, Disk(disk_id, UNLISTED)) for disk_id in disk_ids}, warnings
 
 
 def by_ids(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> list[Vm]:
@@ -51,30 +54,40 @@ def everything(client: Client, deadline: Deadline) -> list[Vm]:
 
 
 def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> list[Vm]:
-    """The same VMs, knowing which of their disks are at work. Raises as :meth:`Client.listing`."""
+    """The same VMs, knowing which of their disks are busy. Raises as :meth:`Client.listing`.
+
+    Starting or stopping a VM may break a snapshot that is being created (user guide 6.12), and since 2026 the state of the disk no
+    longer shows one: so the snapshots are listed, too.
+    """
     disk_ids = [disk_id for vm in vms for disk_id in vm.disk_ids]
-    try:
-        found = _disks(client, disk_ids, deadline)
-    except NoPermissionError:
-        return list(vms)  # the API itself refuses a VM whose disks are at work
-    at_work = {disk.disk_id for disk in found if disk.status not in STABLE_DISK}
-    return [replace(vm, unstable=tuple(disk_id for disk_id in vm.disk_ids if disk_id in at_work)) for vm in vms]
+    busy: set[str] = set()
+    with suppress(NoPermissionError):  # the API itself refuses a VM whose disks are busy
+        busy |= {disk.disk_id for disk in disks(client, disk_ids, deadline) if disk.meaning is not DiskState.STABLE}
+    with suppress(NoPermissionError):
+        busy |= {each.disk_id for each in _snapshots.of_disks(client, disk_ids, deadline) if each.meaning in IN_PROGRESS}
+    return [replace(vm, unstable=tuple(disk_id for disk_id in vm.disk_ids if disk_id in busy)) for vm in vms]
 
 
-def start(client: Client, vm_id: str, deadline: Deadline) -> None:
+def start(client: Client, vm_id: str, deadline: Deadline) -> Answer:
     """StartVMInstance: only from Stopped. Raises as :meth:`Client.write`."""
-    client.write("StartVMInstance", {"VMID": vm_id}, deadline)
+    return client.write("StartVMInstance", {"VMID": vm_id}, deadline)
 
 
-def stop(client: Client, vm_id: str, deadline: Deadline) -> None:
+def stop(client: Client, vm_id: str, deadline: Deadline) -> Answer:
     """StopVMInstance: asks the guest, which may hang in Stopping; only from Running. Raises as :meth:`Client.write`."""
-    client.write("StopVMInstance", {"VMID": vm_id}, deadline)
+    return client.write("StopVMInstance", {"VMID": vm_id}, deadline)
 
 
-def power_off(client: Client, vm_id: str, deadline: Deadline) -> None:
+def power_off(client: Client, vm_id: str, deadline: Deadline) -> Answer:
     """PoweroffVMInstance: pulls the plug; what the guest has not written is lost. Raises as :meth:`Client.write`."""
-    client.write("PoweroffVMInstance", {"VMID": vm_id}, deadline)
+    return client.write("PoweroffVMInstance", {"VMID": vm_id}, deadline)
 
 
-def _disks(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> list[Disk]:
+def attach(client: Client, disk_id: str, vm_id: str, deadline: Deadline) -> Answer:
+    """AttachDisk: only a disk that is attached to nothing. Raises as :meth:`Client.write`."""
+    return client.write("AttachDisk", {"DiskID": disk_id, "ResourceID": vm_id, "ResourceType": "VM"}, deadline)
+
+
+def disks(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> list[Disk]:
+    """The disks of these ids that exist, without the states of their VMs. Raises as :meth:`Client.listing`."""
     return read_entries("DescribeDisk", client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline), Disk.from_api)

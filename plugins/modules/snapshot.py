@@ -57,8 +57,8 @@ options:
     aliases: [snapshot_id]
   remark:
     description:
-      - Remark of new snapshots, up to 100 characters. The API cannot change a remark later; if an existing snapshot has another
-        one, that is a warning.
+      - Remark of new snapshots, up to 100 characters. An existing snapshot keeps the one that it has, because the remark is the proof of
+        whose a snapshot is; if it is another one, that is a warning.
     type: str
   remarks:
     description:
@@ -159,6 +159,12 @@ results:
       description: The API's return code, if it refused the request.
       type: int
       sample: null
+    request_id:
+      description:
+        - Id under which the platform keeps the last request that was to change something for this item, so that its administrator
+          can find it. V(null) if there was none, or if the platform gives no ids.
+      type: str
+      sample: 0d1d8a4c-1f4e-4c0f-9c39-6c6f3d5f9a51
 counts:
   description: How many of RV(results) have each outcome, zeros included.
   returned: when the options are valid
@@ -212,6 +218,10 @@ snapshots:
       description: When the snapshot was made, as ISO 8601 in UTC.
       type: str
       sample: '2026-11-23T10:00:00Z'
+    automatic:
+      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not say.
+      type: bool
+      sample: false
 snapshot_id:
   description: Id of the snapshot, if exactly one disk or snapshot was asked for; V(null) in check mode if it would be made.
   returned: when the options are valid
@@ -234,8 +244,8 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import GONE
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState
 
 OUTCOMES = ("created", "adopted", "present", "deleted", "absent", "pending", "undone", "failed")
 
@@ -292,7 +302,8 @@ def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], na
     ]
     items = []
     for nothing, targets in by_id + by_name:
-        there = [seen.snapshots[each] for each in targets if each in seen.snapshots and seen.snapshots[each].status not in GONE]
+        listed = [seen.snapshots[each] for each in targets if each in seen.snapshots]
+        there = [each for each in listed if each.meaning is not SnapshotState.GONE]
         units = [Unit(partial(_plan.absent, snapshot=each, wait=module.params["wait"]), each.disk_id, each.snapshot_id) for each in there]
         items.append(units or [Unit(lambda *_, nothing=nothing: nothing, nothing.disk_id)])
     everything = [unit for item in items for unit in item]

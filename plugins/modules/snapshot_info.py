@@ -129,6 +129,10 @@ snapshots:
       description: When the snapshot was made, as ISO 8601 in UTC.
       type: str
       sample: '2026-11-23T10:00:00Z'
+    automatic:
+      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not say.
+      type: bool
+      sample: false
 api_calls:
   description: How many requests were sent, by action.
   returned: always
@@ -142,6 +146,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _snapshots
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import by_age
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import same_snapshot_state
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
         if (not disk_ids or snapshot.disk_id in disk_ids)
         and (name is None or snapshot.name == name)
         and snapshot.name.startswith(prefix or "")
-        and (status is None or snapshot.status == status)
+        and (status is None or same_snapshot_state(snapshot.status, status))
     ]
     return {"changed": False, "snapshots": fitting}
 

@@ -60,9 +60,18 @@ options:
       - A snapshot of this name that is no backup for this rollback and this O(marker_name) is an error.
       - Requires O(marker_name).
     type: str
+  attach_to:
+    description:
+      - The VM that each disk has to be attached to when it is rolled back, by disk id.
+      - Some platforms leave a disk detached after its rollback. With O(wait=true), a disk that was attached when the task started is
+        attached to the same VM again. This option is for a task that is repeated after it was interrupted in between, because
+        nothing else knows the VM then.
+      - A disk that is attached to another VM is an error, before anything is written.
+    type: dict
+    default: {}
   wait:
     description:
-      - Whether to wait until the disks are rolled back. V(false) cannot be used with O(marker_name) or O(backup_name).
+      - Whether to wait until the disks are rolled back. V(false) cannot be used with O(marker_name), O(backup_name) or O(attach_to).
     type: bool
     default: true
 extends_documentation_fragment:
@@ -118,6 +127,7 @@ results:
         - V(rolled_back), the disk was put back; with O(wait=false), this has begun.
         - V(joined), a rollback to this snapshot was already running, and was waited for unless O(wait=false).
         - V(already_done), its marker shows that it was put back before.
+        - V(detached), it was put back, but the platform left it detached, and it could not be attached to its VM again. The task fails.
         - V(pending), it is unfinished, because the time was up or another disk of the task cannot be rolled back.
         - V(failed), see RV(results[].msg).
       type: str
@@ -130,11 +140,17 @@ results:
       description: The API's return code, if it refused the request.
       type: int
       sample: null
+    request_id:
+      description:
+        - Id under which the platform keeps the last request that was to change something for this item, so that its administrator
+          can find it. V(null) if there was none, or if the platform gives no ids.
+      type: str
+      sample: 0d1d8a4c-1f4e-4c0f-9c39-6c6f3d5f9a51
 counts:
   description: How many of RV(results) have each outcome, zeros included.
   returned: when the options are valid
   type: dict
-  sample: {rolled_back: 2, joined: 0, already_done: 0, pending: 0, failed: 0}
+  sample: {rolled_back: 2, joined: 0, already_done: 0, detached: 0, pending: 0, failed: 0}
 snapshots:
   description: The records of the snapshots rolled back to, and of the backups and markers that the task made or used, as last seen.
   returned: when the options are valid
@@ -183,6 +199,10 @@ snapshots:
       description: When the snapshot was made, as ISO 8601 in UTC.
       type: str
       sample: '2026-11-23T10:00:00Z'
+    automatic:
+      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not say.
+      type: bool
+      sample: false
 snapshot_id:
   description: Id of the snapshot rolled back to, if exactly one was asked for.
   returned: when the options are valid
@@ -195,7 +215,7 @@ api_calls:
   sample: {CreateSnapshot: 2, DescribeDisk: 1, DescribeSnapshot: 6, DescribeVMInstance: 1, RollbackSnapshot: 2}
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -204,11 +224,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Seen
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._reattach import reattach
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Seen, is_id
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 
 OLDEST_BACKUP = "The oldest holds the state before the first rollback."
-OUTCOMES = ("rolled_back", "joined", "already_done", "pending", "failed")
+OUTCOMES = ("rolled_back", "joined", "already_done", "detached", "pending", "failed")
+BACK = ("rolled_back", "joined", "already_done")
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
@@ -224,13 +246,21 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     names = [each for each in (name, marker, backup) if each]
     if len(set(names)) < len(names):
         raise _module.InputError("name, marker_name and backup_name must differ from each other.")
-    wanted = Wanted(snapshot_ids, disk_ids, name or "", marker, backup, params["wait"])
+    homes = {disk_id: str(vm_id) for disk_id, vm_id in (params["attach_to"] or {}).items()}
+    if not all(is_id(each) and each != "None" for each in (*homes, *homes.values())):  # what a null becomes
+        raise _module.InputError("attach_to must name a disk and its VM in each entry, both by their ids.")
+    if homes and not params["wait"]:
+        raise _module.InputError("wait=false cannot be used with attach_to: a disk is attached after its rollback.")
+    wanted = Wanted(snapshot_ids, disk_ids, name or "", marker, backup, params["wait"], homes)
     return _module.answer(module, roll_back(Task(client, params["wait_timeout"]), wanted, module.check_mode))
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which disks are to be put back: to the snapshots of these ids, or each to its snapshot of this name."""
+    """Which disks are to be put back: to the snapshots of these ids, or each to its snapshot of this name.
+
+    ``homes``: the VM that each disk has to be attached to afterwards, by disk id, where the user says so.
+    """
 
     snapshot_ids: Sequence[str]
     disk_ids: Sequence[str]
@@ -238,6 +268,7 @@ class Wanted:
     marker_name: str | None
     backup_name: str | None
     wait: bool
+    homes: Mapping[str, str]
 
 
 def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
@@ -245,6 +276,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
     wall = task.client.clock.wall()
     seen, pairs = find(task, wanted)
     attached, warnings = _vms.attachments(task.client, [disk_id for disk_id, _target in pairs if disk_id], task.deadline)
+    homes = {**{disk.disk_id: disk.vm_id for disk in attached.values() if disk.vm_id}, **wanted.homes}
     units = [plan(seen, wanted, disk_id, target, attached.get(disk_id), wall) for disk_id, target in pairs]
     todo = [unit for unit in units if unit.step.do != "done"]
     backups: list[Unit] = []
@@ -263,6 +295,9 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
             else:
                 task.plan(todo, seen)
             task.carry_out(todo)
+            if wanted.wait:
+                at_home = {disk.disk_id for disk in attached.values() if disk.vm_id == homes.get(disk.disk_id)}
+                attach_again(task, [unit for unit in units if unit in todo or unit.disk_id not in at_home], homes)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
             warnings += task.duplicates(backups, wanted.backup_name, OLDEST_BACKUP) if wanted.backup_name else []
     return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
@@ -278,6 +313,9 @@ def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
         rivals = [target for disk, target in pairs if disk == disk_id]
         if len(rivals) > 1:
             raise _module.InputError(f"{' and '.join(rivals)} are snapshots of the same disk, {disk_id}: give one of them.")
+    strangers = sorted(set(wanted.homes) - set(disks))
+    if strangers:
+        raise _module.InputError(f"attach_to names {', '.join(strangers)}, not among the disks to roll back.")
     return task.look(disk_ids=disks), pairs
 
 
@@ -290,6 +328,7 @@ def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | Non
         wanted=f"snapshot {target}" if target else f"a snapshot of the disk named {wanted.name!r}",
         candidates=by_id if target else seen.named(disk_id, wanted.name),
         disk=disk,
+        home=wanted.homes.get(disk_id, ""),
         marker_name=wanted.marker_name,
         backup_name=wanted.backup_name,
         wall=wall,
@@ -322,6 +361,21 @@ def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall:
     return backups
 
 
+def attach_again(task: Task, units: Sequence[Unit], homes: Mapping[str, str]) -> None:
+    """Attach the disks again that their rollback left detached. One that stays detached is a failure, for its VM cannot be started."""
+    back = [unit for unit in units if unit.step.outcome in BACK and unit.disk_id in homes]
+    steps = reattach(task, {unit.disk_id: homes[unit.disk_id] for unit in back}) if back else {}
+    for unit in back:
+        step = steps.get(unit.disk_id)
+        if step and step.outcome == "detached":
+            msg = f"{unit.step.msg.rstrip('.')}; not attached to VM {step.vm_id}: {step.msg}. Attach it before the VM is started"
+            changed, codes = unit.step.changed or step.changed, {"ret_code": step.ret_code, "request_id": step.request_id}
+            unit.step = replace(unit.step, outcome="detached", failed=True, changed=changed, msg=msg, **codes)
+        elif step and step.changed:
+            msg = f"{unit.step.msg}; attached to VM {step.vm_id} again"
+            unit.step = replace(unit.step, changed=True, msg=msg, request_id=step.request_id)
+
+
 def leave(units: Sequence[Unit], why: str) -> None:
     """Nothing is begun for these; a rollback that somebody else has begun is left to itself."""
     for unit in units:
@@ -338,6 +392,7 @@ def main() -> None:
         "disk_ids": {"type": "list", "elements": "str", "aliases": ["disk_id"]},
         "marker_name": {"type": "str"},
         "backup_name": {"type": "str"},
+        "attach_to": {"type": "dict", "default": {}},
     }
     _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
 

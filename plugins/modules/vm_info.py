@@ -113,6 +113,12 @@ vms:
           description: Device name in the VM.
           type: str
           sample: vda
+        external:
+          description:
+            - Whether the disk is a LUN of external storage, which the platform cannot snapshot. Always V(false) if the platform does
+              not say.
+          type: bool
+          sample: false
 disk_ids:
   description: Ids of the disks of all VMs listed, in one flat list.
   returned: success

@@ -101,6 +101,12 @@ results:
       description: The API's return code, if it refused the request.
       type: int
       sample: null
+    request_id:
+      description:
+        - Id under which the platform keeps the last request that was to change something for this item, so that its administrator
+          can find it. V(null) if there was none, or if the platform gives no ids.
+      type: str
+      sample: 0d1d8a4c-1f4e-4c0f-9c39-6c6f3d5f9a51
 counts:
   description: How many of RV(results) have each outcome, zeros included.
   returned: when the options are valid
@@ -151,14 +157,22 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
 
     def look_again(units: Sequence[Unit]) -> None:
         found = _vms.by_ids(client, [unit.vm_id for unit in units], deadline)
-        vms = {vm.vm_id: vm for vm in _vms.with_disk_states(client, found, deadline)}
+        vms = {vm.vm_id: vm for vm in found}
         now = client.clock.now()
         for unit in units:
             unit.vm = vms.get(unit.vm_id)
             look = (now, unit.vm_id, unit.vm.state if unit.vm else None)
             unit.progress = replace(unit.progress, looks=(*unit.progress.looks, look))
-            unit.step = _power.powered(unit.vm, unit.progress, now, vm_id=unit.vm_id, wanted=params["state"], wait=params["wait"])
-            warnings.extend(unit.step.warnings)
+            decide(unit, now)
+        about_to_write = [unit for unit in units if unit.step.do in WRITES]
+        vms = {vm.vm_id: vm for vm in _vms.with_disk_states(client, [unit.vm for unit in about_to_write if unit.vm], deadline)}
+        for unit in about_to_write:
+            unit.vm = vms[unit.vm_id]
+            decide(unit, now)
+        warnings.extend(warning for unit in units for warning in unit.step.warnings)
+
+    def decide(unit: Unit, now: float) -> None:
+        unit.step = _power.powered(unit.vm, unit.progress, now, vm_id=unit.vm_id, wanted=params["state"], wait=params["wait"])
 
     def send(unit: Unit) -> Sent:
         return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline), _apply.fate_of)
@@ -171,7 +185,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     plans = [unit.step for unit in units]
     if not module.check_mode:
         _apply.until_done(units, deadline, params["parallelism"], send, look_again, give_up)
-    steps = [unit.step for unit in units]
+    steps = [replace(unit.step, request_id=unit.progress.request_id) for unit in units]
     return _module.answer(module, report(OUTCOMES, plans, steps, {}, warnings))
 
 

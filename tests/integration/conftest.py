@@ -78,6 +78,10 @@ class Fleet:
         found = {each["id"]: each["status"] for each in self.cloud.control("state")["vms"]}
         return {host: found[vm_id] for host, vm_id in self.vms.items()}
 
+    def attached(self, host: str) -> list[str]:
+        """The disks of a host's VM, sorted."""
+        return sorted(each["id"] for each in self.cloud.control("state")["disks"] if each["vm_id"] == self.vms[host])
+
     def write(self) -> str:
         self.inventory.write_text(yaml.safe_dump({"all": {"hosts": self.variables}}))
         return str(self.inventory)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -252,3 +253,43 @@ def test_snapshot_is_removed_when_the_users_task_after_it_fails(fleet: Fleet, cr
     assert played.returncode == 2 and patched(played) == ["web1", "web3"]
     assert "web2 is not protected" in played.stdout and "too late" in played.stdout
     assert fleet.snapshots("ansible-after") == sorted(fleet.disks("web1", "web3"))
+
+
+def test_external_disk_is_refused_and_can_be_left_out(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+    lun = cloud.control("disks", "POST", {"name": "lun", "size_gb": 1, "vm_id": fleet.vms["web1"], "external": True})["id"]
+    played = create(snapshot_create_run_id="patch-1")
+    assert (played.returncode, patched(played)) == (2, ["web2", "web3"])
+    assert fleet.snapshots("ansible-patch-1") == sorted(fleet.disks("web2", "web3"))
+    if stage.GENERATION == "2026":  # older ones do not tell, and refuse the snapshot
+        assert f"web1: {lun} is external storage, which the platform cannot snapshot: set ucloudstack_disk_ids" in " ".join(
+            played.stdout.split()
+        )
+        assert lun not in [call["params"].get("DiskID") for call in cloud.control("calls") if call["action"] == "CreateSnapshot"]
+
+    fleet.variables["web1"]["ucloudstack_disk_ids"] = fleet.disks("web1")
+    again = create(snapshot_create_run_id="patch-1")
+    assert again.returncode == 0, again.stdout
+    assert fleet.snapshots("ansible-patch-1") == sorted(fleet.disks())
+
+
+def test_automatic_snapshots_are_nobodys(fleet: Fleet, create: Create, play: Play, cloud: stage.Cloud) -> None:
+    cloud.control("timers", "POST", {"disk_ids": fleet.disks(), "every": 1.5, "keep": 2, "name": "ansible-auto"})
+    automatic: list[dict[str, Any]] = []
+    while len(automatic) < 2 * len(fleet.disks()):
+        time.sleep(0.1)
+        automatic = [each for each in cloud.control("state")["snapshots"] if each["name"].startswith("ansible-auto")]
+    cloud.control("timers", "DELETE")
+    while any(each["status"] != "Normal" for each in cloud.control("state")["snapshots"]):
+        time.sleep(0.1)
+    kept = sorted(each["id"] for each in cloud.control("state")["snapshots"])
+
+    played = create(snapshot_create_run_id="patch-1", snapshot_create_limit=2)
+    if stage.GENERATION == "1.x":  # whose records do not tell who created a snapshot, and whose limit counts all
+        assert played.returncode == 2 and "has 2 snapshots and may have 2" in " ".join(played.stdout.split())
+    else:
+        assert played.returncode == 0, played.stdout
+    prune = [{"ansible.builtin.include_role": {"name": "ucloudstack.cloud.snapshot_prune"}}]
+    policy = {"snapshot_prune_keep_last": 1, "snapshot_prune_older_than": "0s"}
+    pruned = play(prune, "-i", fleet.write(), keywords={"hosts": "all"}, **policy)
+    assert pruned.returncode == 0, pruned.stdout
+    assert set(kept) <= {each["id"] for each in cloud.control("state")["snapshots"]}

@@ -237,3 +237,38 @@ def test_target_has_no_default(fleet: Fleet, rollback: Rollback, cloud: stage.Cl
     )
     assert played.returncode != 0 and "target" in played.stdout + played.stderr
     assert cloud.control("calls") == []
+
+
+def test_disk_left_detached_is_attached_again_before_its_vm_starts(
+    fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
+) -> None:
+    before = created("run-1")
+    fleet.damage("web1")
+    cloud.control("faults", "POST", [{"action": "RollbackSnapshot", "kind": "rollback_detaches"}])
+    played = rollback("web1", "run-1")
+    assert played.returncode == 0, played.stdout
+    assert (fleet.checksums("web1")["web1"], fleet.states()["web1"]) == (before["web1"], "Running")
+    assert fleet.attached("web1") == sorted(fleet.disks("web1"))
+    order = [call["action"] for call in cloud.control("calls") if not call["action"].startswith("Describe")]
+    assert order == ["StopVMInstance", *["RollbackSnapshot"] * 2, *["CreateSnapshot"] * 2, *["AttachDisk"] * 2, "StartVMInstance"]
+
+
+def test_rollback_interrupted_before_a_disk_was_attached_again(
+    fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud, tmp_path: Path
+) -> None:
+    before = created("run-1")
+    fleet.damage("web1")
+    boot = fleet.disks("web1")[0]
+    faults = [{"action": "RollbackSnapshot", "kind": "rollback_detaches"}, {"action": "AttachDisk", "kind": "refuse", "ret_code": 150}]
+    cloud.control("faults", "POST", faults)
+    first = rollback("web1", "run-1")
+    assert first.returncode == 2 and "its VM stays off" in first.stdout
+    assert f"not attached to VM {fleet.vms['web1']}: AttachDisk: no permission" in first.stdout and boot in first.stdout
+    assert (fleet.states()["web1"], fleet.attached("web1"), states(tmp_path, "run-1")["web1"]) == ("Stopped", [], "restoring")
+
+    cloud.control("faults", "DELETE")
+    second = rollback("web1", "run-1")
+    assert second.returncode == 0, second.stdout
+    assert (fleet.checksums("web1")["web1"], fleet.states()["web1"]) == (before["web1"], "Running")
+    assert fleet.attached("web1") == sorted(fleet.disks("web1")) and cloud.calls("RollbackSnapshot") == 2
+    assert states(tmp_path, "run-1")["web1"] == "restored"

@@ -23,6 +23,8 @@ COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="soak-")))
 atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
 sys.path.insert(0, str(COLLECTIONS))
 
+from emulator.generations import GENERATIONS  # noqa: E402
+
 from soak.tally import soak  # noqa: E402
 
 
@@ -33,8 +35,9 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=1, help="where chance begins; the same seed gives the same tasks (default: %(default)s)"
     )
+    parser.add_argument("--generation", choices=GENERATIONS, help="of the platform (default: each world has one by chance)")
     arguments = parser.parse_args()
-    tally = soak(arguments.operations, arguments.seed, processes=os.cpu_count() or 1)
+    tally = soak(arguments.operations, arguments.seed, processes=os.cpu_count() or 1, generation=arguments.generation)
     print(tally.table())
     for each in tally.broken:
         print(f"\n{each.sort}: {each.text}")

@@ -14,10 +14,10 @@ from soak.world import Run, Task, World
 NAMES, MARKERS, BACKUPS = ("x", "y"), ("m1", "m2"), ("b1", "b2")
 NOWHERE = ("disk-nowhere", "snapshot-nowhere")
 READS = ["DescribeSnapshot", "DescribeDisk", "DescribeVMInstance"]
-WRITES = ["CreateSnapshot", "DeleteSnapshot", "RollbackSnapshot", "StartVMInstance", "StopVMInstance", "PoweroffVMInstance"]
+WRITES = ["CreateSnapshot", "DeleteSnapshot", "RollbackSnapshot", "StartVMInstance", "StopVMInstance", "PoweroffVMInstance", "AttachDisk"]
 
 ANSWERS: tuple[dict[str, Any], ...] = (
-    *({"kind": "refuse", "ret_code": code} for code in (2, 100, 110, 130, 165, 199, 201, 560, 2206, 2502, 5000, 7001)),
+    *({"kind": "refuse", "ret_code": code} for code in (2, 100, 110, 130, 165, 199, 201, 560, 1005, 2011, 2206, 2502, 5000, 7001)),
     *({"kind": "refuse", "ret_code": code} for code in (150, 161, 2500, 424242)),
     {"kind": "throttle", "rate": 0.5},
     {"kind": "throttle", "rate": 2, "burst": 3, "ret_code": 199},
@@ -52,8 +52,9 @@ ILLS: tuple[dict[str, Any], ...] = (
     {"kind": "fail_snapshot"},
     {"kind": "stuck_snapshot", "seconds": 40},
     *({"kind": "listing_lag", "seconds": seconds} for seconds in (3, 20, 45)),
-    {"kind": "odd_status", "seconds": 25},
+    *({"kind": "odd_status", "seconds": 25, "status": word} for word in ("Pondering", "Unknown", "Norma", "Run ning")),
     {"kind": "hang_stopping"},
+    {"kind": "rollback_detaches"},
 )
 """Work that goes another way."""
 LONGEST_ILL = 60
@@ -200,7 +201,11 @@ def elsewhere(random: Random, world: World) -> list[Broken]:
     if world.quiet():
         if world.cloud.state.vm(world.machine).state == "Running":
             world.cloud.state.stop_vm(world.machine)
+            world.pass_time(1)
         world.write(random.choice(world.disks))
+        for disk_id in world.homes:
+            if not world.cloud.state.disk(disk_id).vm_id:  # a rollback left it detached
+                world.cloud.state.attach_disk(disk_id, world.machine)
         for snapshot in world.snapshots().values():
             if random.random() < 0.3:
                 world.remove(snapshot.id)

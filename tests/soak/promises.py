@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from emulator.errors import Reason
+
 from soak.world import Effect, Run, World, as_text
 
 
@@ -168,6 +170,15 @@ def _made(run: Run, entry: dict[str, Any], touched: Sequence[Effect], world: Wor
         yield f"{effect.snapshot_id} is told to be {entry['outcome']}, and is {left.status if left else 'not there'}"
 
 
+def attached_again(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
+    """A disk that a rollback left detached is attached to its VM again, or the task fails and says so."""
+    waited = run.task.module == "snapshot_rollback" and run.task.options.get("wait", True) and not run.task.check
+    for entry in run.entries if waited else ():
+        others = [each for one in rest for each in one.effects if each.do == "rollback" and each.disk_id == entry["disk_id"]]
+        if entry["outcome"] in ("rolled_back", "joined") and entry["disk_id"] in run.left_detached and not others:
+            yield f"{entry['disk_id']} is told to be {entry['outcome']}, and is detached: {entry['msg']}"
+
+
 def answered(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
     """The result is a result: one entry for each item, in order, counts that add up, one line where it failed."""
     options, answer = run.task.options, run.answer
@@ -190,7 +201,7 @@ def answered(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
 PROMISES: dict[str, Sequence[Callable[[Run, Sequence[Run], World], Iterator[str]]]] = {
     "duplicates": (once,),
     "lost": (nothing_forgotten,),
-    "wrong": (only_what_was_asked, rolled_back_once, done_as_told, answered),
+    "wrong": (only_what_was_asked, rolled_back_once, done_as_told, attached_again, answered),
 }
 
 
@@ -226,7 +237,8 @@ def comes_right(again: Run, world: World) -> list[Broken]:
     hurried = not task.options.get("wait", True) or task.options.get("wait_timeout", 0) < 60
     if task.module != "snapshot" or task.options.get("state") == "absent" or hurried:
         return []
-    allowed = (2201, 2500)  # no such disk, and no room
+    codes = world.cloud.generation.codes
+    allowed = (codes[Reason.DISK_MISSING], codes[Reason.SNAPSHOT_LIMIT])
     return [
         Broken("lost", f"{again}: even without faults {entry['disk_id']} gets no snapshot: {entry['msg']}")
         for entry in again.entries

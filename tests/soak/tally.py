@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from soak.moves import campaign
@@ -22,7 +23,8 @@ A_WORLD = 100
 
 @dataclass
 class Tally:
-    """What happened. ``faults``: by kind; ``second_told``: second snapshots that could not be helped, of which somebody was told."""
+    """What happened. ``generations``: worlds by generation; ``faults``: by kind;
+    ``second_told``: second snapshots that could not be helped, of which somebody was told."""
 
     operations: int = 0
     requests: int = 0
@@ -31,12 +33,24 @@ class Tally:
     retries: int = 0
     adoptions: int = 0
     second_told: int = 0
+    generations: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     broken: list[Broken] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         """Take in what happened elsewhere."""
-        for name in ("operations", "requests", "faulty", "writes", "retries", "adoptions", "second_told", "faults", "broken"):
+        for name in (
+            "operations",
+            "requests",
+            "faulty",
+            "writes",
+            "retries",
+            "adoptions",
+            "second_told",
+            "generations",
+            "faults",
+            "broken",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def table(self) -> str:
@@ -45,6 +59,7 @@ class Tally:
         share = f"{100 * self.faulty / max(1, self.requests):.1f} % of the answers"
         rows = [
             ("operations", self.operations, "tasks, by one user or two at once"),
+            *((f"  {name}", count, "worlds of that generation") for name, count in sorted(self.generations.items())),
             ("requests", self.requests, ""),
             ("writes", self.writes, "that took effect"),
             ("faulty answers", self.faulty, share),
@@ -57,22 +72,23 @@ class Tally:
         return "\n".join(f"{name:<18} {count:>8}  {words}".rstrip() for name, count, words in rows)
 
 
-def soak(operations: int, seed: int, processes: int = 1) -> Tally:
-    """At least so many operations, in worlds that begin with ``seed`` and the numbers after it."""
+def soak(operations: int, seed: int, processes: int = 1, generation: str | None = None) -> Tally:
+    """At least so many operations, in worlds that begin with ``seed`` and the numbers after it; of any generation where none is given."""
     tally = Tally()
     with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
         while tally.operations < operations:
             worlds = max(processes, (operations - tally.operations) // A_WORLD)
-            for one in pool.map(soak_world, range(seed, seed + worlds)):
+            for one in pool.map(partial(soak_world, generation=generation), range(seed, seed + worlds)):
                 tally.add(one)
             seed += worlds
     return tally
 
 
-def soak_world(seed: int) -> Tally:
+def soak_world(seed: int, generation: str | None = None) -> Tally:
     """What happens in one world."""
     tally = Tally()
-    with tempfile.TemporaryDirectory(prefix="world-") as folder, World(Path(folder) / "cloud", seed) as world:
+    with tempfile.TemporaryDirectory(prefix="world-") as folder, World(Path(folder) / "cloud", seed, generation=generation) as world:
+        tally.generations[world.cloud.generation.name] += 1
         chance = random.Random(seed)
         while len(world.runs) < A_WORLD:
             tally.broken += [Broken(each.sort, f"seed {seed}, {each.text}") for each in campaign(chance, world, 1)]

@@ -24,6 +24,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Cl
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotSentError
 from emulator import state
 from emulator.faults import KINDS
+from emulator.generations import GENERATIONS
 from emulator.server import Emulator
 from emulator.state import Snapshot, VmState
 from in_process import Answer, answer_of, as_on_a_host, told
@@ -83,6 +84,10 @@ class Run:
     """The first bytes of every disk and snapshot at its end."""
     power: str = ""
     """The state of the VM at its end."""
+    at_home: frozenset[str] = frozenset()
+    """The disks that were attached to the VM when it started."""
+    left_detached: frozenset[str] = frozenset()
+    """Those of them that were attached to nothing at its end."""
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -131,13 +136,24 @@ class Run:
 
 
 class World:
-    """A cloud on virtual time with a few disks and VMs, as a context manager. ``seed`` decides all that is left to chance."""
+    """A cloud on virtual time with a few disks and VMs, as a context manager.
 
-    def __init__(self, folder: Path, seed: int, *, snapshot_limit: int = 8) -> None:
+    ``seed`` decides all that is left to chance, and the ``generation`` of the platform where none is given.
+    """
+
+    def __init__(self, folder: Path, seed: int, *, snapshot_limit: int = 8, generation: str | None = None) -> None:
         self.time = Simulation()
         self.random = random.Random(seed)
+        drawn = self.random.choice(list(GENERATIONS))
         work = self.random.choice((0.3, 2.0, 20.0))
-        self.cloud = Emulator(folder, clock=self.time.wall, snapshot_seconds=work, rollback_seconds=work, snapshot_limit=snapshot_limit)
+        self.cloud = Emulator(
+            folder,
+            clock=self.time.wall,
+            snapshot_seconds=work,
+            rollback_seconds=work,
+            snapshot_limit=snapshot_limit,
+            generation=generation or drawn,
+        )
         self.runs: list[Run] = []
         self.made: dict[str, Effect] = {}
         """The creates by the id of what they made."""
@@ -169,7 +185,11 @@ class World:
         ):
             stack.enter_context(mock.patch.object(there, name, partial(self._noted, getattr(there, name), note)))
         self.machine = there.add_vm("web", boot_gb=1, data_gb=1, state=VmState.STOPPED)
-        self.disks = [*there.find_disks(vm_id=self.machine), there.add_disk("spare", 1)]
+        self.homes = there.find_disks(vm_id=self.machine)
+        """The disks that belong to the VM."""
+        self.disks = [*self.homes, there.add_disk("spare", 1)]
+        if self.random.random() < 0.1:
+            there.add_timer(self.disks, every=self.random.choice((40, 900)), keep=2)
         for disk_id in self.disks:
             self.write(disk_id)
         return self
@@ -186,7 +206,7 @@ class World:
         self._active = {f"user {number}": run for number, run in enumerate(runs)}
         self.time.together({user: partial(self._carry_out, run) for user, run in self._active.items()})
         for call in self.cloud.calls():
-            run = self.runs[int(call["params"]["ProjectID"])]
+            run = self.runs[int(call["params"]["Zone"])]
             run.calls.append(call)
             self.struck.update((call["fault"] or "").split(",") if call["fault"] else ())
         self.cloud.state.forget_calls()
@@ -217,13 +237,16 @@ class World:
     # ---- what is there
 
     def snapshots(self) -> dict[str, Snapshot]:
-        """All snapshots by id, those too that lists do not show."""
+        """All snapshots by id, those too that lists do not show, but not those that a timer created."""
         there = self.cloud.state
-        return {each: there.snapshot(each) for each in there.find_snapshots(hidden=True)}
+        found = (there.snapshot(each) for each in there.find_snapshots(hidden=True))
+        return {each.id: each for each in found if not each.timer_id}
 
     def quiet(self) -> bool:
         """Nothing is under way, and nothing strange is shown or hidden."""
         there, now = self.cloud.state, self.time.wall()
+        if there.timers():  # never for long
+            return False
         disks = all(there.disk(disk_id).status == there.disk(disk_id).settled for disk_id in self.disks)
         return disks and all(
             each.listed_at <= now and each.shown_status(now) in ("Normal", "Failure") for each in self.snapshots().values()
@@ -250,15 +273,18 @@ class World:
 
     def _carry_out(self, run: Run) -> None:
         cloud, task = self.cloud, run.task
-        connection = {key: getattr(cloud, key) for key in ("api_url", "public_key", "private_key", "region", "zone")}
+        connection = {key: getattr(cloud, key) for key in ("api_url", "public_key", "private_key", "region")}
         acting = {} if task.module.endswith("_info") else {"parallelism": 1}  # one call after the other, so that it can be repeated
-        options = {**connection, **acting, "project_id": str(run.number), "request_timeout": 2, **task.options}
+        # The zone, which every request carries and no platform since 1.22 minds, tells whose it is.
+        options = {**connection, **acting, "zone": str(run.number), "request_timeout": 2, **task.options}
         run.began = self.time.now()
+        run.at_home = frozenset(self.homes) & frozenset(cloud.state.find_disks(vm_id=self.machine))
         run.answer = answer_of(self._printed, task.module, options, check=task.check, diff=True)
         run.ended = self.time.now()
         cloud.state.advance()
         run.left = self.snapshots()
         run.power = cloud.state.vm(self.machine).state
+        run.left_detached = run.at_home - frozenset(cloud.state.find_disks(vm_id=self.machine))
         run.data = self.data()
 
     def _on_its_way(self, post: Callable[..., Any]) -> Callable[..., Any]:
@@ -277,6 +303,8 @@ class World:
 
     def _noted(self, act: Callable[..., Any], note: Callable[..., None], *args: Any, **options: Any) -> Any:
         done = act(*args, **options)
+        if options.get("timer_id"):  # the platform's own
+            return done
         note(self._active[self.time.user], *args, made=done)
         return done
 

@@ -34,4 +34,4 @@ def test_promises_of_the_soak_are_those_of_the_page() -> None:
 
 def test_promises_that_hold_of_every_task_are_asked_of_every_task() -> None:
     asked = {promise.__name__ for sort in promises.PROMISES.values() for promise in sort}
-    assert asked == {"once", "only_what_was_asked", "rolled_back_once", "nothing_forgotten", "done_as_told", "answered"}
+    assert asked == {"once", "only_what_was_asked", "rolled_back_once", "nothing_forgotten", "done_as_told", "attached_again", "answered"}

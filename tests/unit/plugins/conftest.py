@@ -52,6 +52,23 @@ def writes(cloud: Emulator) -> Callable[[], list[str]]:
 
 
 @pytest.fixture
+def taken(cloud: Emulator) -> Callable[[str], bool]:
+    """``taken("a b")``: whether the API lets a snapshot of this name be created; in 2026 few characters are allowed."""
+    return lambda name: cloud.generation.name_rule.pattern.fullmatch(name) is not None
+
+
+@pytest.fixture
+def refusal(cloud: Emulator) -> Callable[[dict[str, Any]], str]:
+    """``refusal(entry)``: how a message begins to name the refusal of this entry of the results, with the id that 2026 gives requests."""
+
+    def words(entry: dict[str, Any]) -> str:
+        assert bool(entry["request_id"]) == cloud.generation.request_ids
+        return f"(RetCode {entry['ret_code']}" + (f", request {entry['request_id']}: " if entry["request_id"] else ": ")
+
+    return words
+
+
+@pytest.fixture
 def named(cloud: Emulator) -> Callable[..., list[str]]:
     """``named(disk, "x")``: the ids of the disk's snapshots of that name, listed or not."""
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _plan, _records
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _plan, _records, _states
 from soak.tally import Tally, soak, soak_world
 
 
@@ -76,7 +76,8 @@ def a_time_out_forgets(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_failure_is_a_success(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_plan, "NORMAL", "Createing")
+    patch.setitem(_states._SNAPSHOT_WORDS, "createing", _states.SnapshotState.USABLE)
+    patch.setitem(_states._SNAPSHOT_WORDS, "creating", _states.SnapshotState.USABLE)
 
 
 SABOTAGE: list[Callable[[pytest.MonkeyPatch], None]] = [
@@ -97,5 +98,5 @@ def test_soak_notices_that(sabotage: Callable[[pytest.MonkeyPatch], None], monke
     sabotage(monkeypatch)
     tallies: list[Tally] = []
     while not any(each.broken for each in tallies):
-        assert len(tallies) < 5, "not noticed in five worlds"
+        assert len(tallies) < 10, "not noticed in ten worlds"
         tallies.append(soak_world(len(tallies) + 1))

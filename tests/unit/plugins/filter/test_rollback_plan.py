@@ -66,6 +66,8 @@ def test_plan() -> None:
         "entry": {"vm_id": "vm-1", "disk_ids": ["d1", "d2"], "power_state": "Running", "marker": f"{NAME}-r1"},
         "vm_id": "vm-1",
         "power_state": "Running",
+        "was_on": True,
+        "attach_to": {"d1": "vm-1", "d2": "vm-1"},
         "whole_vm": True,
         "disk_ids": ["d1", "d2"],
         "snapshot_ids": ["s1", "s2"],
@@ -77,6 +79,33 @@ def test_plan() -> None:
     assert plan(backup=True)["backup"] == f"{NAME}-b1"
 
 
+@pytest.mark.parametrize(
+    ("state", "was_on"),
+    [
+        ("Running", True),
+        ("Starting", True),
+        ("restarting", True),
+        ("Initializing", True),
+        ("Stopped", False),
+        ("Saved", False),
+        ("", False),
+    ],
+)
+def test_vm_that_was_on_is_started_afterwards(state: str, was_on: bool) -> None:
+    assert plan(run={**RUN, "power_state": state}, vm={**VM, "state": "Stopped"})["was_on"] is was_on
+
+
+def test_disks_without_a_vm_are_attached_to_nothing() -> None:
+    assert plan(**NO_VM)["attach_to"] == {}
+
+
+def test_disk_that_its_own_rollback_left_detached_is_rolled_back_and_attached_again() -> None:
+    left = {**VM, "state": "Stopped", "disk_ids": ["d1"]}
+    found = plan(run=RESTORING, vm=left, own={"vm_id": "vm-1", "disk_ids": ["d1"]})
+    assert (found["msg"], found["disk_ids"], found["attach_to"]["d2"]) == ("", ["d1", "d2"], "vm-1")
+    assert plan(run=RESTORING, vm={**left, "state": "Running"})["msg"] == "d2 is not attached to vm-1 any more"
+
+
 # ---- found
 
 FOREIGN = [
@@ -86,6 +115,7 @@ FOREIGN = [
     record("x4", "d2", name="n-patch-1", remark="by hand"),
     record("x5", "d9"),
     record("x6", "d1", status="Failure"),
+    record("x7", "d1", automatic=True),
 ]
 
 
@@ -194,7 +224,7 @@ ODD_REMARKS = [
         ),
         *(
             (but(status=status), f"d2 has a snapshot {NAME} that is {status}")
-            for status in ("Createing", "Failure", "Deleting", "Deleted", "Released", "Pondering", "normal", "")
+            for status in ("Createing", "Failure", "Deleting", "Deleted", "Released", "Pondering", "Norma", "")
         ),
     ],
 )
@@ -270,6 +300,8 @@ def test_disks_that_are_not_asked_for_may_be_elsewhere() -> None:
         (others(8), {"limit": 9, "disk_ids": ["d1"]}, 1),
         (others(8), {"limit": 9, "disk_ids": ["d2"]}, 0),
         (others(20), {"limit": 0}, 0),
+        (others(20, automatic=True), {"limit": 9}, 0),
+        (others(8, automatic=False), {"limit": 9}, 1),
         ([marker(1, 1)], {"limit": 2, "vm": OFF}, 0),
         ([marker(1, 1), *others(5)], {"limit": 2, "vm": OFF}, 0),
         ([marker(1, 1)], {"limit": 2, "vm": OFF, "backup": True}, 1),

@@ -17,6 +17,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import C
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Seen, Step
+from emulator.errors import Reason
 from emulator.server import Emulator
 from emulator.state import DiskStatus
 
@@ -145,7 +146,8 @@ def test_look_is_carried_out_at_once_and_decided_again(cloud: Emulator, disk: st
         ({"kind": "refuse", "ret_code": 2500}, "failed"),
         ({"kind": "refuse", "ret_code": 2201}, "failed"),
         ({"kind": "refuse", "ret_code": 424242}, "failed"),
-        ({"kind": "refuse", "ret_code": 2206}, "refused"),
+        ({"kind": "refuse", "ret_code": 2206}, "wrong_state"),
+        ({"kind": "refuse", "ret_code": 201}, "wrong_state"),
     ],
     ids=lambda each: "-".join(map(str, each.values())) if isinstance(each, dict) else "",
 )
@@ -163,7 +165,8 @@ def test_wrong_state_is_final_when_the_disks_state_does_not_pass(cloud: Emulator
     cloud.state._db.execute("UPDATE disks SET status = ?", (status,))
     unit = Unit(script(create(disk), done(disk)), disk)
     carry_out(new_task(60), unit)
-    assert [(sent.fate, sent.ret_code) for sent in unit.progress.sent] == [("failed", 2206)]
+    wrong_state = cloud.generation.codes[Reason.DISK_WRONG_STATE]
+    assert [(sent.fate, sent.ret_code) for sent in unit.progress.sent] == [("failed", wrong_state)]
 
 
 def test_wrong_state_may_pass_when_the_disk_cannot_be_asked(cloud: Emulator, disk: str, new_task: NewTask) -> None:
@@ -219,7 +222,7 @@ def test_latest_record_is_the_one_last_seen(cloud: Emulator, disk: str, new_task
     before = task.latest[snapshot].status
     virtual_time.sleep(10)
     task.look([snapshot])
-    assert (before, task.latest[snapshot].status) == ("Createing", "Normal")
+    assert (before, task.latest[snapshot].status) == (cloud.generation.spell_snapshot("Createing"), "Normal")
 
 
 def test_report_has_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> None:
@@ -232,7 +235,8 @@ def test_report_has_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> 
     outcomes = ("deleted", "absent", "pending", "failed")
     told = _report.report(outcomes, steps, steps, {"more": 1}, ["a", "b", "a"])
     assert [entry["disk_id"] for entry in told.values["results"]] == ["d2", "d0", None, "d3"]
-    assert told.values["results"][1] == {"disk_id": "d0", "snapshot_id": "s0", "outcome": "failed", "msg": "because.", "ret_code": 7}
+    codes = {"ret_code": 7, "request_id": None}
+    assert told.values["results"][1] == {"disk_id": "d0", "snapshot_id": "s0", "outcome": "failed", "msg": "because.", **codes}
     assert told.values["counts"] == {"deleted": 1, "absent": 1, "pending": 0, "failed": 2} and told.values["more"] == 1
     assert (told.changed, told.msg) == (True, "2 of 4 failed: d0, d3: because")
     assert (told.before, told.after, told.warnings) == ("two\none\n\n\n", "none\none\n\n\n", ["a", "b"])

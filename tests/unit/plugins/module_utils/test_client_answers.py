@@ -149,7 +149,9 @@ def test_packed_answers(connect: Connect, endpoint: Serve, coding: bytes, pack: 
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
-@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b'{"RetCode": 0, "X": "' + bytes(100) * 2 + b'"}')[:-20]])
+@pytest.mark.parametrize(
+    "body", [b"not gzip at all", gzip.compress(b'{"RetCode": 0, "X": "' + bytes(100) * 2 + b'"}')[:-20]], ids=["not packed", "cut short"]
+)
 def test_packed_answers_that_cannot_be_unpacked(connect: Connect, endpoint: Serve, body: bytes) -> None:
     with pytest.raises(UnknownFateError):
         connect(endpoint(http(body, 200, b"Content-Encoding: gzip")).url).write("CreateSnapshot", {})
@@ -208,3 +210,27 @@ def test_printable_text() -> None:
     assert printable("磁盘 \U0001f4be") == "磁盘 \U0001f4be"
     assert printable("x" * 1000) == "x" * 200
     assert printable("a secret here", ["secret", ""]) == "a *** here"
+
+
+# ---- the id of a request
+
+
+def test_id_of_a_request_is_kept_beside_the_answer(connect: Callable[..., Client], endpoint: Callable[..., Any]) -> None:
+    server = endpoint(http(b'{"RetCode": 0}', 200, b"X-UCLOUD-REQUEST-UUID: 6f2c-1"), http(b'{"RetCode": 0}', 200))
+    client = connect(server.url)
+    assert [client.write("DeleteSnapshot", {}).request_id for _turn in range(2)] == ["6f2c-1", None]
+
+
+@pytest.mark.parametrize("body", [b'{"RetCode": 2500}', b'{"RetCode": 130}', b"<html>", b'{"RetCode": 0, "X": '])
+def test_id_of_a_request_is_in_every_error_that_has_one(connect: Callable[..., Client], endpoint: Callable[..., Any], body: bytes) -> None:
+    server = endpoint(http(body, 200, b"X-UCLOUD-REQUEST-UUID: 6f2c-1"))
+    with pytest.raises(UCloudStackError, match="request 6f2c-1") as caught:
+        connect(server.url).write("DeleteSnapshot", {})
+    assert caught.value.request_id == "6f2c-1"
+
+
+@pytest.mark.parametrize("header", [b"", b" ", b"two words", b"x" * 65, b"\xff\xfe", b"bell\x07", b"a-private-key-for-these-tests"])
+def test_what_cannot_be_the_id_of_a_request_is_none(connect: Callable[..., Client], endpoint: Callable[..., Any], header: bytes) -> None:
+    server = endpoint(http(b'{"RetCode": 0}', 200, b"X-UCLOUD-REQUEST-UUID: " + header))
+    answer = connect(server.url, private_key="a-private-key-for-these-tests").write("DeleteSnapshot", {})
+    assert answer.request_id is None

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config, Pace
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import TooFrequentError
+from emulator.errors import Reason
 from emulator.server import Emulator
 
 FOREVER = float("inf")
@@ -147,7 +148,7 @@ def test_many_threads_at_an_api_that_allows_five_calls_a_second(cloud: Emulator,
     deadline = Deadline(client.clock, 3600)
     with ThreadPoolExecutor(16) as threads:
         answers = list(threads.map(lambda _: client.read("DescribeSnapshot", {}, deadline), range(80)))
-    refused = [call for call in cloud.calls() if call["ret_code"] == 165]
+    refused = [call for call in cloud.calls() if call["ret_code"] == cloud.generation.codes[Reason.TOO_FREQUENT]]
     assert [answer["RetCode"] for answer in answers] == [0] * 80
     assert refused and deadline.left
 

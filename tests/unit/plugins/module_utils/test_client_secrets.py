@@ -44,6 +44,8 @@ ECHOES: dict[str, Callable[[str], bytes | None]] = {
     "in the status line": lambda text: f"{text}\r\n\r\n".encode(),
     "in the status": lambda text: f"HTTP/1.1 {text} OK\r\n\r\n".encode(),
     "in a header": lambda text: f"HTTP/1.1 200 OK\r\nContent-Length: {text}\r\nTransfer-Encoding: chunked\r\n\r\n{text}\r\n".encode(),
+    "in the id of the request": lambda text: http('{"RetCode": 171}', 200, f"X-UCLOUD-REQUEST-UUID: {text}"),
+    "alone in the id of the request": lambda text: http("x", 200, f"X-UCLOUD-REQUEST-UUID: {text.partition(' ')[0]}"),
     "in the coding": lambda text: http(text, 200, "Content-Encoding: gzip"),
     "in a broken answer": lambda text: http(f'{{"RetCode": 0, "X": "{text}"'),
     "nowhere": lambda text: None,

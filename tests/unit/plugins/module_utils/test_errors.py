@@ -24,14 +24,15 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
 CLASSES: dict[type[UCloudStackError], list[int]] = {
     UnknownFateError: [2, 100, 110, 130, 151, 152, 153, 550, 559, 560],
     FatalError: [
-        *(3, 4, *range(101, 110), 113, 140, 154, 160, 161, 162, 163, 164, 170, 171, 172, 209, 229),
-        *(1014, 2000, 2500, 2501, 5002, 7000, 17005),
+        *(3, 4, *range(101, 110), 113, 140, 154, 160, 161, 162, 163, 164, 170, 171, 172, 177, 206, 207, 208, 209, 229),
+        *(400, 401, 402, 404, 651, 1000, 1001, 1002, 1003, 1008, 1014, 2000, 2005, 2202, 2203, 2204, 2207, 2208, 2209, 2500, 2501),
+        *(5001, 5002, 5003, 7000, 8100, 8101, 14004, 14006, 17005, 20001, 20003, 23000, 23001, 27002, 27004, 56000),
     ],
-    NoPermissionError: [111, 112, 114, 150, 173, 178, 240],
-    NotFoundError: [200, 204, 205, 1004, 2201, 2205],
+    NoPermissionError: [111, 112, 114, 150, 173, 178, 240, 301, 14002],
+    NotFoundError: [200, 204, 205, 1004, 2201, 2205, 8102],
     TooFrequentError: [165, 199],
     WrongStateError: [201, 202, 1005, 1006, 2011, 2015, 2206],
-    RefusedError: [2041, 2502, 5000, 7001, 7002],
+    RefusedError: [1016, 1019, 2039, 2041, 2042, 2502, 5000, 7001, 7002],
 }
 
 
@@ -59,6 +60,17 @@ def test_a_refusal_is_one_line_with_advice(code: int) -> None:
     advice = text.partition("). ")[2]
     assert advice.endswith(".") and advice[0].isupper()
     assert text.isprintable() and len(text) < 250
+
+
+@pytest.mark.parametrize(("code", "account"), [(1005, "frozen"), (1006, "not activated")])
+def test_a_number_that_two_generations_use_names_both_meanings(code: int, account: str) -> None:
+    text = str(refusal("StopVMInstance", code, ""))
+    assert "(2.x)" in text and f"{account} (1.x)" in text
+
+
+def test_the_id_of_the_request_is_named() -> None:
+    error = refusal("CreateSnapshot", 2500, "full", "6f2c")
+    assert error.request_id == "6f2c" and "(RetCode 2500, request 6f2c: full). " in str(error)
 
 
 def test_a_refusal_without_a_message() -> None:

@@ -14,9 +14,9 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 
 NOW, WALL = 1000.0, 1_795_428_000.0
 DISK = "disk-1"
-UNFINISHED = ["Createing", "RollBacking", "Pondering", "Creating", "normal", ""]
+UNFINISHED = ["Createing", "RollBacking", "Pondering", "Creating", "Rollbacking", "Unknown", "Norma", ""]
 USELESS = ["Deleting", "Deleted", "Released", "Failure"]
-FATES = ["accepted", "refused", "unknown", "failed"]
+FATES = ["accepted", "refused", "wrong_state", "unknown", "failed"]
 NOTHING_YET = Progress()
 
 
@@ -220,6 +220,23 @@ def test_absent_never_deletes_another_snapshot_of_the_name() -> None:
     assert gist(absent(seen(snap("s2")))) == ("done", "absent", False, False)
 
 
+@pytest.mark.parametrize(
+    ("ago", "over"),
+    [
+        ([], False),
+        ([("wrong_state", 60.0)], False),
+        ([("wrong_state", 30.0), ("wrong_state", 0.0)], True),
+        ([("wrong_state", 29.0), ("wrong_state", 0.0)], False),
+        ([("wrong_state", 60.0), ("refused", 20.0), ("wrong_state", 0.0)], False),
+        ([("wrong_state", 60.0), ("wrong_state", 20.0), ("refused", 0.0)], False),
+        ([("failed", 0.0)], True),
+    ],
+)
+def test_refusal_for_a_state_is_final_when_none_that_passes_was_seen_for_half_a_minute(ago: list[tuple[str, float]], over: bool) -> None:
+    assert _plan.refused_for_good(tried("create", *ago).sent) is over
+    assert (present(seen(), tried("create", *ago)).outcome == "failed") is over
+
+
 # ---- rollback: the plan
 
 
@@ -227,6 +244,7 @@ def rollback_plan(
     *there: Snapshot,
     candidates: list[Snapshot] | None = None,
     disk: Disk | None = None,
+    home: str = "",
     marker: str | None = None,
     backup: str | None = None,
 ) -> Step:
@@ -237,6 +255,7 @@ def rollback_plan(
         wanted="a snapshot named 'x'",
         candidates=what.named(DISK, "x") if candidates is None else candidates,
         disk=disk,
+        home=home,
         marker_name=marker,
         backup_name=backup,
         wall=WALL,
@@ -296,12 +315,30 @@ def test_rollback_plan(there: list[Snapshot], step: tuple[Any, ...]) -> None:
         (Disk(DISK, "Bound", "vm-1", "Stopped"), ROLL),
         (Disk(DISK, "Bound", "vm-1", ""), ROLL),
         (Disk(DISK, "Snapshoting", "vm-1", "Stopped"), ROLL),
+        (Disk(DISK, "Detached"), ROLL),
+        (Disk(DISK, "Attached", "vm-1", "Stopped"), ROLL),
+        (Disk(DISK, "Pondering", "vm-1", "stopped"), ROLL),
+        (Disk(DISK, "Attached", "vm-1", "Pondering"), REFUSED),
+        (Disk(DISK, "Attached", "vm-1", "Saved"), REFUSED),
         *((Disk(DISK, "Bound", "vm-1", state), REFUSED) for state in ("Running", "Starting", "Stopping", "Terminated", "Failed")),
         *((Disk(DISK, status), REFUSED) for status in ("Deleting", "Deleted", "Releasing", "Released", "Failed")),
     ],
 )
 def test_rollback_plan_by_disk_and_vm(disk: Disk | None, step: tuple[Any, ...]) -> None:
     assert gist(rollback_plan(snap("s1"), disk=disk)) == step
+
+
+@pytest.mark.parametrize(
+    ("disk", "step"),
+    [
+        (Disk(DISK, "Unbound"), ROLL),
+        (Disk(DISK, "Bound", "vm-1", "Stopped"), ROLL),
+        (Disk(DISK, "Bound", "vm-2", "Stopped"), REFUSED),
+        (None, ROLL),
+    ],
+)
+def test_rollback_plan_refuses_a_disk_of_another_vm(disk: Disk | None, step: tuple[Any, ...]) -> None:
+    assert gist(rollback_plan(snap("s1"), disk=disk, home="vm-1")) == step
 
 
 def test_rollback_plan_without_marker_name_ignores_markers() -> None:

@@ -16,12 +16,12 @@ NOW = 1000.0
 WANTED = ("started", "stopped", "powered_off")
 WRITES = {"started": "start", "stopped": "stop", "powered_off": "power_off"}
 GOAL = {"started": "Running", "stopped": "Stopped", "powered_off": "Stopped"}
-FATES = ("accepted", "refused", "unknown", "failed")
+FATES = ("accepted", "refused", "wrong_state", "unknown", "failed")
 STATES_1X = (
     *("Initializing", "Starting", "Restarting", "Running", "Stopping", "Stopped", "Deleted", "Resizing", "Terminating", "Terminated"),
     *("Migrating", "WaitReinstall", "Reinstalling", "Poweroffing", "ChangeSGing"),
 )
-STATES = (*STATES_1X, "Failed", "Pondering", "running", "")
+STATES = (*STATES_1X, "Failed", "Deleting", "RFailed", "MigrateDisking", "Saving", "Saved", "Reverted", "Pondering", "RUNNING", "")
 
 
 def decide(
@@ -46,18 +46,19 @@ def gist(step: Step) -> tuple[str, str, bool, bool]:
 ACT: dict[str, tuple[str, ...]] = {
     "started": ("Stopped",),
     "stopped": ("Running",),
-    "powered_off": ("Running", "Starting", "Stopping"),
+    "powered_off": ("Running", "Starting", "Restarting", "Stopping"),
 }
 PASSING: dict[str, tuple[str, ...]] = {
     "started": ("Initializing", "Starting", "Restarting"),
     "stopped": ("Stopping", "Poweroffing"),
     "powered_off": ("Poweroffing",),
 }
-LOST = ("Deleted", "Terminating", "Terminated", "Failed")
+LOST = ("Deleted", "Terminating", "Terminated", "Failed", "Deleting", "RFailed")
 
 
 def first_decision(wanted: str, state: str, wait: bool) -> tuple[str, str, bool, bool]:
     """What the guide's states of a VM call for."""
+    state = state.capitalize() if state == "RUNNING" else state
     if state == GOAL[wanted]:
         return ("done", "unchanged", False, False)
     if state in LOST:
@@ -98,7 +99,7 @@ def test_vm_that_vanishes_is_waited_for_half_a_minute(wanted: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_diff_shows_a_change_where_there_is_one(wanted: str, state: str) -> None:
     step = decide(wanted, state)
-    assert (step.before != step.after) == step.changed
+    assert (step.before.casefold() != step.after.casefold()) == step.changed
     if step.changed and state:
         assert (step.before, step.after) == (f"vm-1: {state}", f"vm-1: {GOAL[wanted]}")
 
@@ -143,6 +144,13 @@ def test_disks_at_work_are_waited_for_before_the_write_and_only_then(wanted: str
         ("started", "Stopping", [("unknown", 30)], ("wait", "started", True, False)),
         ("powered_off", "Stopping", [("accepted", 1)], ("wait", "powered_off", True, False)),
         ("powered_off", "Stopping", [("unknown", 30)], ("power_off", "powered_off", True, False)),
+        ("stopped", "Running", [("wrong_state", 1)], ("stop", "stopped", True, False)),
+        ("stopped", "Running", [("wrong_state", 30), ("wrong_state", 1)], ("stop", "stopped", True, False)),
+        ("stopped", "Running", [("wrong_state", 31), ("wrong_state", 1)], ("done", "failed", False, True)),
+        ("stopped", "Running", [("wrong_state", 31), ("refused", 9), ("wrong_state", 1)], ("stop", "stopped", True, False)),
+        ("stopped", "Running", [("unknown", 99), ("wrong_state", 31), ("wrong_state", 1)], ("done", "failed", True, True)),
+        ("stopped", "Stopping", [("wrong_state", 31), ("wrong_state", 1)], ("wait", "unchanged", False, False)),
+        ("stopped", "Starting", [("wrong_state", 31), ("wrong_state", 1)], ("wait", "stopped", True, False)),
     ],
 )
 def test_after_a_write(wanted: str, state: str, fates: list[tuple[str, float]], expected: tuple[Any, ...]) -> None:
@@ -153,8 +161,15 @@ def test_write_is_sent_again_only_after_a_refusal_or_one_lost_answer() -> None:
     for wanted, count, ago, wait in itertools.product(WANTED, (1, 2, 3), (1.0, 31.0), (True, False)):
         for fates in itertools.product(FATES, repeat=count):
             step = decide(wanted, ACT[wanted][0], *((fate, ago) for fate in fates), wait=wait)
-            again = fates[-1] == "refused" or (fates[-1] == "unknown" and ago > 30 and fates.count("unknown") == 1)
+            again = fates[-1] in ("refused", "wrong_state") or (fates[-1] == "unknown" and ago > 30 and fates.count("unknown") == 1)
             assert (step.do == WRITES[wanted]) == again, fates
+
+
+def test_refusals_for_a_state_count_from_the_last_time_that_such_a_state_was_seen() -> None:
+    sent = tuple(Sent("stop", "wrong_state", NOW - ago, None, "said", 1005) for ago in (60, 1))
+    for seen, do in (("Running", "done"), ("Starting", "stop"), ("Pondering", "stop")):
+        progress = Progress(sent=sent, looks=((NOW - 30, "vm-1", seen), (NOW, "vm-1", "Running")))
+        assert _power.powered(Vm("vm-1", "web", "Running"), progress, NOW, vm_id="vm-1", wanted="stopped", wait=True).do == do
 
 
 def test_disks_at_work_put_off_the_second_try_as_well() -> None:

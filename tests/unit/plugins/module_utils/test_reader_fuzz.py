@@ -13,7 +13,7 @@ from typing import Any
 import fuzz
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Answer, Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot, Vm, is_id
@@ -79,8 +79,8 @@ def check(read: Callable[[], Any]) -> bool:
         disks, warnings = found
         assert all(isinstance(disk, Disk) and is_id(key) and disk.status.isprintable() for key, disk in disks.items())
         assert all(warning.isprintable() for warning in warnings)
-    elif isinstance(found, str):
-        assert is_id(found)
+    elif isinstance(found, Answer):
+        assert found.created is None or is_id(found.created)
     else:
         for record in found or []:
             check_record(record)
@@ -93,11 +93,11 @@ def read_all(connect: Connect, ticks: Any, monkeypatch: pytest.MonkeyPatch) -> C
     client = connect("https://console.customer.test/api")
     left: dict[str, list[fuzz.Body]] = {}
 
-    def post(action: str, form: Any, secrets: Any) -> tuple[int, str, bytes]:
+    def post(action: str, form: Any, secrets: Any) -> tuple[int, dict[str, str], bytes]:
         ticks.elapsed += 0.1
         answers = left.get(action) or [fuzz.Body(b'{"RetCode": 150}')]
         body = answers.pop(0) if len(answers) > 1 else answers[0]
-        return body.status, "", body.content
+        return body.status, {}, body.content
 
     monkeypatch.setattr(client, "_post", post)
 

@@ -51,6 +51,7 @@ def test_a_record() -> None:
         "zone": "zone-01",
         "create_time": 1_700_000_000,
         "created_at": "2023-11-14T22:13:20Z",
+        "automatic": False,
     }
 
 
@@ -84,6 +85,7 @@ def test_missing_and_empty_fields() -> None:
         "disk_id": "disk-1",
         "create_time": None,
         "created_at": None,
+        "automatic": False,
     }
 
 
@@ -234,6 +236,20 @@ def test_a_snapshot_in_words() -> None:
     assert str(Snapshot.from_api({**ENTRY, "CreateTime": 10**30})) == "snapshot-1 (Normal, created at an unknown time)"
 
 
+def test_why_a_snapshot_failed_is_named_where_the_platform_says_so() -> None:
+    failed = Snapshot.from_api({**ENTRY, "SnapshotStatus": "Failure", "Reason": "no space\n"})
+    assert str(failed) == r"snapshot-1 (Failure, created 2023-11-14T22:13:20Z, reason 'no space\n')"
+
+
+@pytest.mark.parametrize(
+    ("value", "automatic"),
+    [("Automatic", True), ("automatic", True), ("Manual", False), ("", False), (None, False), (["Automatic"], False), (1, False)],
+)
+def test_which_snapshots_a_timer_created(value: Any, automatic: bool) -> None:
+    assert record(Type=value)["automatic"] is automatic and record(Type=value)["type"] == value
+    assert record(Automatic="yes")["automatic"] is False
+
+
 def test_a_vm() -> None:
     entry = {
         "VMID": "vm-1",
@@ -248,8 +264,20 @@ def test_a_vm() -> None:
         "state": "Running",
         "ips": ["10.0.0.1", "fe80::1"],
         "disk_ids": ["disk-1"],
-        "disks": [{"disk_id": "disk-1", "type": "Boot", "name": "root", "size": 40, "drive": "/dev/vda"}],
+        "disks": [{"disk_id": "disk-1", "type": "Boot", "name": "root", "size": 40, "drive": "/dev/vda", "external": False}],
     }
+
+
+@pytest.mark.parametrize(("word", "shown"), [("Boot", "Boot"), ("boot", "Boot"), ("data", "Data"), ("SaveMem", "SaveMem"), (None, "")])
+def test_boot_and_data_disks_of_every_generation(word: Any, shown: str) -> None:
+    (disk,) = Vm.from_api({"VMID": "vm-1", "DiskInfos": [{"DiskID": "disk-1", "Type": word}]}).disks
+    assert disk["type"] == shown
+
+
+@pytest.mark.parametrize(("value", "external"), [(True, True), ("true", True), (False, False), (None, False), ("N", False)])
+def test_luns_of_external_storage(value: Any, external: bool) -> None:
+    (disk,) = Vm.from_api({"VMID": "vm-1", "DiskInfos": [{"DiskID": "disk-1", "IsSharedblock": value}]}).disks
+    assert disk["external"] is external
 
 
 @pytest.mark.parametrize("nothing", [None, [], "", {}, "text", 5, [None, "x", 5]])

@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, RefusedError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import UNLISTED, Disk
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import UNLISTED
 from emulator.server import Emulator
 from emulator.state import VmState
 
@@ -38,10 +39,11 @@ def test_disks_with_their_vms(client: Client, cloud: Emulator, vm: str, ticks: A
     off = cloud.state.add_vm("off", boot_gb=1, state=VmState.STOPPED)
     (boot,) = cloud.state.find_disks(vm_id=off)
     disks, warnings = _vms.attachments(client, [*attached, boot, alone], ticks.deadline())
+    bound, unbound = (cloud.generation.spell_disk(each) for each in ("Bound", "Unbound"))
     assert list(disks.values()) == [
-        *(Disk(disk_id, "Bound", vm, "Running") for disk_id in attached),
-        Disk(boot, "Bound", off, "Stopped"),
-        Disk(alone, "Unbound"),
+        *(Disk(disk_id, bound, vm, "Running") for disk_id in attached),
+        Disk(boot, bound, off, "Stopped"),
+        Disk(alone, unbound),
     ]
     assert list(disks) == [*attached, boot, alone] and warnings == []
     assert client.calls == {"DescribeDisk": 1, "DescribeVMInstance": 1}
@@ -49,7 +51,7 @@ def test_disks_with_their_vms(client: Client, cloud: Emulator, vm: str, ticks: A
 
 def test_disks_of_no_vm_need_no_question_about_vms(client: Client, cloud: Emulator, ticks: Any) -> None:
     alone = cloud.state.add_disk("alone", 1)
-    assert _vms.attachments(client, [alone], ticks.deadline()) == ({alone: Disk(alone, "Unbound")}, [])
+    assert _vms.attachments(client, [alone], ticks.deadline()) == ({alone: Disk(alone, cloud.generation.spell_disk("Unbound"))}, [])
     assert client.calls == {"DescribeDisk": 1}
 
 
@@ -68,7 +70,7 @@ def test_a_key_that_may_not_ask_for_vms(client: Client, cloud: Emulator, vm: str
     deny(cloud, "DescribeVMInstance")
     disk_id = cloud.state.find_disks(vm_id=vm)[0]
     disks, (warning,) = _vms.attachments(client, [disk_id], ticks.deadline())
-    assert disks == {disk_id: Disk(disk_id, "Bound", vm, "")}
+    assert disks == {disk_id: Disk(disk_id, cloud.generation.spell_disk("Bound"), vm, "")}
     assert "could not be checked" in warning and vm in warning
 
 
@@ -78,7 +80,7 @@ def test_a_vm_that_is_not_listed_is_warned_of(
     (boot, _data) = cloud.state.find_disks(vm_id=vm)
     monkeypatch.setattr(_vms, "by_ids", lambda *args: [])
     disks, (warning,) = _vms.attachments(client, [boot], ticks.deadline())
-    assert disks == {boot: Disk(boot, "Bound", vm, "")} and vm in warning and "not listed for this key" in warning
+    assert disks == {boot: Disk(boot, cloud.generation.spell_disk("Bound"), vm, "")} and vm in warning and "not listed for this key" in warning
 
 
 @pytest.mark.parametrize("action", ["DescribeDisk", "DescribeVMInstance"])
@@ -102,7 +104,7 @@ def test_every_vm(client: Client, cloud: Emulator, ticks: Any) -> None:
     assert client.calls == {"DescribeVMInstance": 2}
 
 
-def test_which_disks_are_at_work(client: Client, cloud: Emulator, vm: str, ticks: Any) -> None:
+def test_which_disks_are_busy(client: Client, cloud: Emulator, vm: str, ticks: Any) -> None:
     busy, idle = cloud.state.find_disks(vm_id=vm)
     cloud.state.create_snapshot(busy, "x")
     vms = _vms.by_ids(client, [vm], ticks.deadline())
@@ -110,10 +112,16 @@ def test_which_disks_are_at_work(client: Client, cloud: Emulator, vm: str, ticks
     assert idle in vms[0].disk_ids and vms[0].unstable == ()
 
 
-def test_which_disks_are_at_work_where_the_key_may_not_ask(client: Client, cloud: Emulator, vm: str, ticks: Any) -> None:
-    deny(cloud, "DescribeDisk")
+@pytest.mark.parametrize("denied", [["DescribeDisk"], ["DescribeSnapshot"], ["DescribeDisk", "DescribeSnapshot"]])
+def test_which_disks_are_busy_where_the_key_may_not_ask(client: Client, cloud: Emulator, vm: str, ticks: Any, denied: list[str]) -> None:
+    busy = cloud.state.find_disks(vm_id=vm)[0]
+    cloud.state.create_snapshot(busy, "x")
+    for action in denied:
+        deny(cloud, action)
     vms = _vms.by_ids(client, [vm], ticks.deadline())
-    assert _vms.with_disk_states(client, vms, ticks.deadline()) == vms
+    (found,) = _vms.with_disk_states(client, vms, ticks.deadline())
+    told_by_disk = "DescribeDisk" not in denied and cloud.generation.shows_snapshoting
+    assert found.unstable == ((busy,) if told_by_disk or "DescribeSnapshot" not in denied else ())
 
 
 def test_vms_without_disks_need_no_question_about_disks(client: Client, ticks: Any) -> None:

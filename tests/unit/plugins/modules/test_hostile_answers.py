@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from emulator.errors import Reason
 from emulator.server import Emulator
 
 Run = Callable[..., Any]
@@ -50,13 +51,17 @@ def test_records_are_exact(run: Run, disk: str, place: Place, odd: str) -> None:
 
 
 @odd_texts
-def test_a_name_is_taken_exactly(run: Run, disk: str, place: Place, writes: Callable[[], list[str]], odd: str) -> None:
+def test_a_name_is_taken_exactly(
+    cloud: Emulator, run: Run, disk: str, place: Place, writes: Callable[[], list[str]], taken: Callable[[str], bool], odd: str
+) -> None:
     there = place(disk, odd, remark=odd)
     answer = run("snapshot", name=odd, disk_ids=[disk], remark="ours", _diff=True)
     assert (answer.outcomes, answer.snapshot_id, writes()) == (["present"], there, [])
-    assert f"{there} of {disk} has the remark {odd!r}; a remark cannot be changed." in lines(answer)
+    assert f"{there} of {disk} has the remark {odd!r}, and keeps it." in lines(answer)
     other = run("snapshot", name=odd + "x", disk_ids=[disk], _diff=True)
-    assert other.outcomes == ["created"] and f"{disk}: snapshot named {odd + 'x'!r}" in lines(other)
+    assert f"{disk}: snapshot named {odd + 'x'!r}" in lines(other)
+    refused = cloud.generation.codes[Reason.BAD_PARAMETER]
+    assert (other.outcomes, other.results[0]["ret_code"]) == ((["created"], None) if taken(odd + "x") else (["failed"], refused))
 
 
 @odd_texts
@@ -69,7 +74,7 @@ def test_two_of_a_name_and_their_deletion(run: Run, disk: str, place: Place, odd
 
 
 @odd_texts
-def test_a_refusal_in_the_apis_words(cloud: Emulator, run: Run, disk: str, place: Place, odd: str) -> None:
+def test_a_refusal_in_the_apis_words(cloud: Emulator, run: Run, disk: str, place: Place, refusal: Run, odd: str) -> None:
     place(disk, "x")
     cloud.add_faults({"action": ["CreateSnapshot", "RollbackSnapshot"], "kind": "refuse", "ret_code": 150, "message": f"no {odd} no"})
     for answer in (
@@ -77,18 +82,19 @@ def test_a_refusal_in_the_apis_words(cloud: Emulator, run: Run, disk: str, place
         run("snapshot_rollback", name="x", disk_ids=[disk], _diff=True),
     ):
         assert answer.failed and answer.results[0]["ret_code"] == 150
-        assert any("RetCode 150: no " in line for line in lines(answer))
+        assert any(f"{refusal(answer.results[0])}no " in line for line in lines(answer))
 
 
 @odd_texts
-def test_the_target_of_a_rollback(run: Run, disk: str, place: Place, odd: str) -> None:
+def test_the_target_of_a_rollback(run: Run, disk: str, place: Place, taken: Callable[[str], bool], odd: str) -> None:
+    marker = odd + "x" if taken(odd + "x") else "mark"
     target = place(disk, odd, age=60)
     place(disk, "back", remark=odd)
     refused = run("snapshot_rollback", snapshot_id=target, marker_name="mark", backup_name="back", _diff=True)
     assert refused.failed and "backup_name 'back' is taken by" in lines(refused)[-1]
-    done = run("snapshot_rollback", snapshot_id=target, marker_name=odd + "x", _diff=True)
+    done = run("snapshot_rollback", snapshot_id=target, marker_name=marker, _diff=True)
     assert done.outcomes == ["rolled_back"] and any(f"named {odd!r}" in line for line in lines(done))
-    again = run("snapshot_rollback", snapshot_id=target, marker_name=odd + "x", _diff=True)
+    again = run("snapshot_rollback", snapshot_id=target, marker_name=marker, _diff=True)
     assert again.outcomes == ["already_done"] and lines(again)
 
 

@@ -41,7 +41,10 @@ TASKS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("snapshot", {**BY_ID, "state": "absent", "wait_timeout": LONG}, SNAPSHOT + DISKS),
     ("snapshot_rollback", {**BY_ID, "wait_timeout": LONG}, ROLLBACK + DISKS),
     ("snapshot_rollback", {**NAMED, "marker_name": "mark", "backup_name": "back", "wait_timeout": LONG}, ROLLBACK + DISKS),
-    *(("vm_power", {"vm_ids": fuzz.VMS, "state": state, "wait_timeout": LONG}, POWER + DISKS) for state in ("started", "powered_off")),
+    *(
+        ("vm_power", {"vm_ids": fuzz.VMS, "state": state, "wait_timeout": LONG}, POWER + DISKS + ["DescribeSnapshot"])
+        for state in ("started", "powered_off")
+    ),
 ]
 
 
@@ -71,11 +74,11 @@ def run_against(virtual_time: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[
     """``run_against(answers, module, options, check_mode)``: its answer where the server answers each action so, and how long it took."""
     left: dict[str, list[fuzz.Body]] = {}
 
-    def post(client: Client, action: str, form: Any, secrets: Any) -> tuple[int, str, bytes]:
+    def post(client: Client, action: str, form: Any, secrets: Any) -> tuple[int, dict[str, str], bytes]:
         virtual_time.sleep(0.05)
         answers = left[action]
         body = answers.pop(0) if len(answers) > 1 else answers[0]
-        return body.status, "", body.content
+        return body.status, {}, body.content
 
     monkeypatch.setattr(Client, "_post", post)
 

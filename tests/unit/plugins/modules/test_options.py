@@ -176,14 +176,15 @@ def test_connection_options_come_from_the_environment_and_options_win(
     monkeypatch.setenv("UCLOUDSTACK_PROJECT_ID", "project-of-the-environment")
     run_alone("snapshot_info")
     run_alone("snapshot_info", project_id="project-of-the-task")
-    assert [call["params"]["ProjectID"] for call in cloud.calls()] == ["project-of-the-environment", "project-of-the-task"]
+    assert [call["params"]["ProjectIDs.0"] for call in cloud.calls()] == ["project-of-the-environment", "project-of-the-task"]
     assert {(call["ret_code"], call["params"]["Zone"]) for call in cloud.calls()} == {(0, cloud.zone)}
 
 
 def test_zone_and_project_are_not_invented(cloud: Emulator, run: Run) -> None:
     run("snapshot_info", zone=None)
-    (call,) = cloud.calls()
-    assert call["ret_code"] == 0 and not {"Zone", "ProjectID"} & set(call["params"])
+    run("snapshot", zone=None, name="x", disk_ids=[cloud.state.add_disk("data", 1)])
+    for call in cloud.calls():
+        assert call["ret_code"] == 0 and not {"Zone", "ProjectID", "ProjectIDs.0"} & set(call["params"])
 
 
 @pytest.mark.parametrize("module", ACTING)

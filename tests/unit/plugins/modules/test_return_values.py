@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import snake_case
+from emulator.generations import GENERATIONS, OLDEST, Generation
 from emulator.server import Emulator
 
 Run = Callable[..., Any]
@@ -21,6 +23,7 @@ NULLABLE = {
     "results.disk_id",
     "results.snapshot_id",
     "results.ret_code",
+    "results.request_id",
     "results.previous_state",
     "snapshot_id",
 }
@@ -30,18 +33,22 @@ def documentation(module: str) -> Any:
     return importlib.import_module(f"ansible_collections.ucloudstack.cloud.plugins.modules.{module}")
 
 
-def check(documented: dict[str, Any], returned: dict[str, Any], path: str = "") -> None:
-    """Same keys, and each value of the documented type; where something is nullable, it may be None."""
-    assert set(returned) == set(documented), path
-    for key, value in returned.items():
-        where, doc = f"{path}{key}", documented[key]
+def check(documented: dict[str, Any], returned: dict[str, Any], generation: Generation, path: str = "") -> None:
+    """Same keys, and each value of the documented type; where something is nullable, it may be None.
+
+    Records of snapshots have, besides, the fields that this generation has beyond the oldest, in snake case.
+    """
+    passed_on = generation.fields["snapshot"] - GENERATIONS[OLDEST].fields["snapshot"] if path == "snapshots." else frozenset()
+    assert set(returned) == set(documented) | {snake_case(each) for each in passed_on}, path
+    for key, doc in documented.items():
+        where, value = f"{path}{key}", returned[key]
         if value is None:
             assert where in NULLABLE, where
             continue
         assert type(value).__name__ == doc["type"], f"{where} is {value!r}"
         if "contains" in doc:
             for entry in value:
-                check(doc["contains"], entry, f"{where}.")
+                check(doc["contains"], entry, generation, f"{where}.")
 
 
 def present(cloud: Emulator, disk: str) -> None:
@@ -96,7 +103,7 @@ def test_returned_is_what_is_documented(
         documented = {key: value for key, value in documented.items() if value["returned"] != "success"}
         assert isinstance(answer.msg, str) and answer.msg
     printed = json.loads(answer.printed)
-    check(documented, {key: value for key, value in printed.items() if key not in OF_ANSIBLE})
+    check(documented, {key: value for key, value in printed.items() if key not in OF_ANSIBLE}, cloud.generation)
     assert printed.get("changed", False).__class__ is bool
     if "counts" in printed:
         assert sum(printed["counts"].values()) == len(printed["results"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots
+from emulator.errors import Reason
 from emulator.server import Emulator
 from emulator.state import SnapshotStatus
 
@@ -107,13 +108,21 @@ def test_snapshot_holds_the_bytes_of_the_moment_and_its_record_is_the_one_after_
         "快" * 30,
     ],
 )
-def test_names_and_remarks_survive_whatever_they_hold(cloud: Emulator, run: Run, disk: str, name: str) -> None:
+def test_names_and_remarks_survive_whatever_they_hold(
+    cloud: Emulator, run: Run, disk: str, name: str, taken: Callable[[str], bool]
+) -> None:
     remark = f"{name}/{name}"
-    first, second = (run("snapshot", name=name, disk_ids=[disk], remark=remark) for _turn in range(2))
+    first = run("snapshot", name=name, disk_ids=[disk], remark=remark)
     (params,) = (call["params"] for call in cloud.calls("CreateSnapshot"))
     assert (params["Name"], params["Remark"]) == (name, remark)
-    assert [first.outcomes, second.outcomes, second.told] == [["created"], ["present"], []]
-    assert (first.snapshots[0]["name"], first.snapshots[0]["remark"]) == (name, remark)
+    if taken(name):
+        assert (first.outcomes, first.snapshots[0]["name"], first.snapshots[0]["remark"]) == (["created"], name, remark)
+    else:
+        assert (first.outcomes, first.results[0]["ret_code"]) == (["failed"], cloud.generation.codes[Reason.BAD_PARAMETER])
+        cloud.state.add_snapshot(disk, name, remark)
+    second = run("snapshot", name=name, disk_ids=[disk], remark=remark)
+    assert (second.outcomes, second.told) == (["present"], [])
+    assert (second.snapshots[0]["name"], second.snapshots[0]["remark"]) == (name, remark)
     assert run("snapshot", name=name, disk_ids=[disk], state="absent").outcomes == ["deleted"]
 
 
@@ -186,7 +195,7 @@ def test_disk_busy_with_another_snapshot_is_waited_for(cloud: Emulator, run: Run
 def test_disk_busy_until_the_deadline_fails_and_the_same_task_again_carries_on(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
     cloud.state.create_snapshot(disk, "other", seconds=100)
     first = run("snapshot", name="x", disk_ids=[disk], wait_timeout=60)
-    assert (first.failed, first.outcomes, first.results[0]["ret_code"]) == (True, ["failed"], 2502)
+    assert (first.failed, first.outcomes, first.results[0]["ret_code"]) == (True, ["failed"], cloud.generation.codes[Reason.SNAPSHOT_IN_PROGRESS])
     assert disk in first.msg and "60 s" in first.msg and not named(disk, "x")
     assert run("snapshot", name="x", disk_ids=[disk], wait_timeout=60).outcomes == ["created"]
     assert len(named(disk, "x")) == 1
@@ -196,7 +205,7 @@ def test_time_out_names_disks_ids_and_states_and_the_same_task_again_carries_on(
     cloud.add_faults({"action": "CreateSnapshot", "kind": "stuck_snapshot", "seconds": 90, "params": {"DiskID": disks[0]}})
     first = run("snapshot", name="x", disk_ids=disks[:2], wait_timeout=60)
     assert (first.failed, first.changed, first.outcomes) == (True, True, ["pending", "created"])
-    assert all(each in first.msg for each in (disks[0], "Createing", "60 s")) and disks[1] not in first.msg
+    assert all(each in first.msg for each in (disks[0], cloud.generation.spell_snapshot("Createing"), "60 s")) and disks[1] not in first.msg
     snapshot = first.results[0]["snapshot_id"]
     assert snapshot == cloud.state.find_snapshots(disk_id=disks[0])[0]
     second = run("snapshot", name="x", disk_ids=disks[:2], wait_timeout=60)
@@ -223,7 +232,8 @@ def test_four_of_five_are_made_and_the_result_says_which_failed_and_why(cloud: E
     answer = run("snapshot", name="x", disk_ids=asked)
     assert (answer.failed, answer.changed) == (True, True)
     assert answer.outcomes == ["created", "created", "failed", "created", "created"]
-    assert (answer.results[2]["ret_code"], answer.results[2]["disk_id"], answer.results[2]["snapshot_id"]) == (2201, "disk-missing", None)
+    missing = cloud.generation.codes[Reason.DISK_MISSING]
+    assert (answer.results[2]["ret_code"], answer.results[2]["disk_id"], answer.results[2]["snapshot_id"]) == (missing, "disk-missing", None)
     assert answer.msg.startswith("1 of 5 failed: disk-missing: ") and "does not exist" in answer.msg and "\n" not in answer.msg
     assert (answer.counts["created"], answer.counts["failed"], len(answer.snapshots)) == (4, 1, 4)
 
@@ -279,7 +289,7 @@ def test_without_wait_it_returns_when_all_are_listed_and_an_immediate_repeat_mak
     cloud.add_faults({"action": "CreateSnapshot", "kind": "listing_lag", "seconds": 10, "params": {"DiskID": disks[0]}})
     first = run("snapshot", name="x", disk_ids=disks, wait=False)
     assert (first.outcomes, first.failed, virtual_time.now() < 30) == (["created"] * 5, False, True)
-    assert {record["status"] for record in first.snapshots} == {"Createing"} and len(first.snapshots) == 5
+    assert {record["status"] for record in first.snapshots} == {cloud.generation.spell_snapshot("Createing")} and len(first.snapshots) == 5
     second = run("snapshot", name="x", disk_ids=disks, wait=False)
     assert (second.outcomes, second.changed, second.failed) == (["pending"] * 5, False, False)
     assert len(cloud.calls("CreateSnapshot")) == 5
@@ -353,7 +363,7 @@ def test_absent_without_wait_fails_on_a_snapshot_being_made_and_queues_nothing(
     cloud.state.create_snapshot(disk, "x", seconds=5)
     answer = run("snapshot", name="x", disk_ids=[disk], state="absent", wait=False)
     assert (answer.outcomes, answer.failed, writes()) == (["failed"], True, [])
-    assert "Createing" in answer.msg and "wait=true" in answer.msg
+    assert cloud.generation.spell_snapshot("Createing") in answer.msg and "wait=true" in answer.msg
     virtual_time.sleep(60)
     cloud.state.advance()
     assert len(named(disk, "x")) == 1

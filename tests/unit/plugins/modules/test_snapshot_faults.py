@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from emulator.errors import Reason
 from emulator.server import Emulator
 
 Run = Callable[..., Any]
@@ -154,12 +155,12 @@ def test_refusal_that_passes_is_waited_out(cloud: Emulator, run: Run, disk: str,
 
 
 @pytest.mark.parametrize("code", [3, 113, 150, 161, 171, 200, 2201, 2500, 5002, 7000, 424242])
-def test_refusal_that_stays_fails_at_once_with_advice(cloud: Emulator, run: Run, disk: str, code: int) -> None:
+def test_refusal_that_stays_fails_at_once_with_advice(cloud: Emulator, run: Run, disk: str, refusal: Run, code: int) -> None:
     cloud.add_faults(create(kind="refuse", ret_code=code))
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.changed, len(cloud.calls("CreateSnapshot"))) == (["failed"], False, 1)
     assert answer.results[0]["ret_code"] == code
-    said, advice = answer.msg.split(f"(RetCode {code}: ")
+    said, advice = answer.msg.split(refusal(answer.results[0]))
     assert said.startswith(f"1 of 1 failed: {disk}: CreateSnapshot: ") and len(advice.split("). ")[1]) > 10 and "\n" not in answer.msg
 
 
@@ -167,7 +168,7 @@ def test_full_disk_fails_and_says_what_to_do(cloud: Emulator, run: Run, disk: st
     for number in range(10):
         cloud.state.add_snapshot(disk, f"old-{number}")
     answer = run("snapshot", name="x", disk_ids=[disk])
-    assert (answer.outcomes, answer.results[0]["ret_code"]) == (["failed"], 2500)
+    assert (answer.outcomes, answer.results[0]["ret_code"]) == (["failed"], cloud.generation.codes[Reason.SNAPSHOT_LIMIT])
     assert "Delete snapshots of this disk" in answer.msg
 
 
@@ -175,14 +176,16 @@ def test_disk_in_a_state_that_passes_is_waited_for(cloud: Emulator, run: Run, di
     cloud.state.transition_seconds = 60
     cloud.state.attach_disk(disk, cloud.state.add_vm("web", boot_gb=1))
     answer = run("snapshot", name="x", disk_ids=[disk])
-    assert (answer.outcomes, cloud.calls("CreateSnapshot")[0]["ret_code"]) == (["created"], 2206)
+    wrong_state = cloud.generation.codes[Reason.DISK_WRONG_STATE]
+    assert (answer.outcomes, cloud.calls("CreateSnapshot")[0]["ret_code"]) == (["created"], wrong_state)
 
 
 def test_disk_in_a_state_that_does_not_pass_fails_at_once(cloud: Emulator, run: Run, disk: str, virtual_time: Any) -> None:
     cloud.state.transition_seconds = 9999
     cloud.state.delete_disk(disk)
     answer = run("snapshot", name="x", disk_ids=[disk])
-    assert (answer.outcomes, answer.results[0]["ret_code"], len(cloud.calls("CreateSnapshot"))) == (["failed"], 2206, 1)
+    wrong_state = cloud.generation.codes[Reason.DISK_WRONG_STATE]
+    assert (answer.outcomes, answer.results[0]["ret_code"], len(cloud.calls("CreateSnapshot"))) == (["failed"], wrong_state, 1)
     assert virtual_time.now() < 60
 
 

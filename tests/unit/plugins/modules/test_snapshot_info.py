@@ -40,7 +40,10 @@ def scene(cloud: Emulator, place: Callable[..., str]) -> dict[str, str]:
         ({"name_prefix": "pre-"}, "d"),
         ({"name_prefix": "patch-", "status": "Normal"}, "ac"),
         ({"status": "Pondering"}, "e"),
-        ({"status": "normal"}, ""),
+        ({"status": "normal"}, "acd"),
+        ({"status": "pondering"}, "e"),
+        ({"status": "Creating"}, ""),
+        ({"status": "failure"}, "b"),
         ({"disk_ids": ["disk1"]}, "bcd"),
         ({"disk_ids": ["disk2", "disk1"]}, "abcde"),
         ({"disk_ids": ["disk1"], "name": "patch-2"}, "c"),
@@ -90,6 +93,20 @@ def test_empty_filter_is_an_error_and_never_all(cloud: Emulator, run: Run, scene
     assert option in answer.msg and "empty" in answer.msg
 
 
+OF_2 = {
+    "company_id": 1,
+    "email": "owner@example.com",
+    "project_id": "project-default",
+    "project_name": "project-default",
+    "type": "Manual",
+    "disk_attach_resource_id": "",
+    "disk_attach_resource_type": "",
+    "snapshot_size": 1,
+}
+OF_2026 = {**OF_2, "region_alias": "cn", "company_name": "company", "disk_name": "data", "encrypted": False, "reason": "", "tags": []}
+PASSED_ON: dict[str, dict[str, Any]] = {"1.x": {}, "2.x": OF_2, "2026": OF_2026}
+
+
 def test_record_has_the_apis_fields_in_snake_case(cloud: Emulator, run: Run, disk: str) -> None:
     snapshot = cloud.state.add_snapshot(disk, "名 {{ x }}", "why\nnot", age=3600)
     assert run("snapshot_info").snapshots == [
@@ -101,9 +118,11 @@ def test_record_has_the_apis_fields_in_snake_case(cloud: Emulator, run: Run, dis
             "remark": "why\nnot",
             "status": "Normal",
             "region": cloud.region,
-            "zone": cloud.zone,
+            "zone": cloud.zone if cloud.generation.name == "1.x" else "",
             "create_time": 1795424400,
             "created_at": "2026-11-23T09:00:00Z",
+            "automatic": False,
+            **PASSED_ON[cloud.generation.name],
         }
     ]
 

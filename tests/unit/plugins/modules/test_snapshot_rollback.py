@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulator.errors import Reason
 from emulator.server import Emulator
 from emulator.state import DiskStatus, SnapshotStatus, VmState
 
@@ -142,7 +143,7 @@ def test_time_out_is_pending_names_all_and_a_repeat_joins(cloud: Emulator, serve
     cloud.state.rollback_seconds = 90
     first, second = roll_back(wait_timeout=60), roll_back(wait_timeout=60)
     assert (first.outcomes, first.failed, first.changed) == (["pending"] * 2, True, True)
-    assert all(each in first.msg for each in (*server.disks, "RollBacking", "60 s"))
+    assert all(each in first.msg for each in (*server.disks, cloud.generation.spell_snapshot("RollBacking"), "60 s"))
     assert (second.outcomes, second.failed, len(cloud.calls("RollbackSnapshot"))) == (["joined"] * 2, False, 2)
 
 
@@ -234,7 +235,7 @@ def test_what_is_wrong_with_one_disk_begins_nothing_on_any(
     answer = roll_back(**{**options, **scene(cloud, server)})
     assert (answer.failed, answer.changed, writes()) == (True, False, [])
     assert "failed" in answer.outcomes and "rolled_back" not in answer.outcomes
-    assert all(word in answer.msg for word in words) and "\n" not in answer.msg
+    assert all(cloud.generation.spell_snapshot(word) in answer.msg for word in words) and "\n" not in answer.msg
     assert server.held() == [BROKEN] * 2
 
 
@@ -289,7 +290,8 @@ def test_what_the_key_may_not_ask_is_a_warning_and_the_api_refuses_each_disk(
     cloud.add_faults({"action": action, "kind": "refuse", "ret_code": 150})
     answer = run("snapshot_rollback", name="x", disk_ids=[*server.disks, disk])
     assert (answer.outcomes, answer.failed) == (["failed", "failed", "rolled_back"], True)
-    assert [entry["ret_code"] for entry in answer.results] == [2501, 2501, None]
+    not_off = cloud.generation.codes[Reason.VM_NOT_OFF]
+    assert [entry["ret_code"] for entry in answer.results] == [not_off, not_off, None]
     assert len(answer.told) == 1 and "could not be checked" in answer.told[0]
 
 
@@ -582,7 +584,8 @@ def test_disk_busy_with_a_snapshot_is_waited_for(cloud: Emulator, server: Server
 def test_vm_started_after_the_check_is_refused_by_the_api(cloud: Emulator, server: Server, roll_back: Run, meanwhile: Run) -> None:
     meanwhile(lambda: cloud.state.start_vm(server.vm_id), when=lambda: cloud.calls("DescribeVMInstance"))
     answer = roll_back()
-    assert (answer.outcomes, [entry["ret_code"] for entry in answer.results]) == (["failed"] * 2, [2501] * 2)
+    not_off = cloud.generation.codes[Reason.VM_NOT_OFF]
+    assert (answer.outcomes, [entry["ret_code"] for entry in answer.results]) == (["failed"] * 2, [not_off] * 2)
     assert "Shut the VM down" in answer.msg
 
 
@@ -642,3 +645,245 @@ def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each(
     assert (answer.failed, answer.outcomes, [entry["disk_id"] for entry in answer.results]) == (True, ["failed"] * 2, server.disks)
     assert ([entry["ret_code"] for entry in answer.results], writes()) == ([171] * 2, [])
     assert answer.msg.endswith(". Nothing was done.")
+
+
+# ---- platforms whose rollback leaves the disk detached
+
+
+@pytest.fixture
+def detaching(cloud: Emulator, server: Server) -> Server:
+    """The server on such a platform."""
+    cloud.add_faults(rollback(kind="rollback_detaches"))
+    return server
+
+
+def homes(cloud: Emulator, server: Server) -> list[str]:
+    """The VM that each disk is attached to."""
+    return [cloud.state.disk(each).vm_id for each in server.disks]
+
+
+def attach(**fault: Any) -> dict[str, Any]:
+    return {"action": "AttachDisk", **fault}
+
+
+@pytest.fixture
+def left_detached(cloud: Emulator, detaching: Server, roll_back: Run) -> Any:
+    """What came of a task that could not attach its disks again."""
+    cloud.add_faults(attach(kind="refuse", ret_code=150))
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, homes(cloud, detaching)) == (["detached"] * 2, ["", ""])
+    cloud.faults.clear()
+    cloud.state.forget_calls()
+    return answer
+
+
+def test_disks_left_detached_are_attached_again_after_their_markers_and_the_vm_starts(
+    cloud: Emulator, detaching: Server, roll_back: Run, writes: Run, virtual_time: Any
+) -> None:
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, answer.changed, answer.told) == (["rolled_back"] * 2, False, True, [])
+    assert writes() == ["RollbackSnapshot"] * 2 + ["CreateSnapshot"] * 2 + ["AttachDisk"] * 2
+    assert (homes(cloud, detaching), detaching.held()) == ([detaching.vm_id] * 2, [GOOD] * 2)
+    assert all(f"attached to VM {detaching.vm_id} again" in entry["msg"] for entry in answer.results)
+    cloud.state.start_vm(detaching.vm_id)
+    settle(cloud, virtual_time)
+    assert cloud.state.vm(detaching.vm_id).state == VmState.RUNNING
+
+
+@pytest.mark.parametrize("options", [{}, COPIES], ids=["plain", "copies"])
+def test_disks_left_detached_are_attached_again_without_marker_and_with_backup(
+    cloud: Emulator, detaching: Server, roll_back: Run, options: dict[str, str]
+) -> None:
+    assert (roll_back(**options).outcomes, homes(cloud, detaching)) == (["rolled_back"] * 2, [detaching.vm_id] * 2)
+
+
+def test_disk_left_detached_by_a_rollback_that_was_joined_is_attached_again(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    for disk_id, target in zip(server.disks, server.targets, strict=True):
+        cloud.state.rollback_snapshot(target, disk_id, detaches=True)
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.changed, homes(cloud, server)) == (["joined"] * 2, True, [server.vm_id] * 2)
+
+
+def test_disk_that_was_detached_before_stays_detached(cloud: Emulator, run: Run, disk: str) -> None:
+    cloud.state.add_snapshot(disk, "x")
+    cloud.add_faults(rollback(kind="rollback_detaches"))
+    assert run("snapshot_rollback", name="x", disk_ids=[disk], **MARKED).outcomes == ["rolled_back"]
+    assert (cloud.state.disk(disk).vm_id, cloud.calls("AttachDisk")) == ("", [])
+
+
+def test_disk_that_stays_attached_is_listed_once_after_its_rollback_and_not_written_to(cloud: Emulator, server: Server, roll_back: Run) -> None:
+    answer = roll_back(**MARKED)
+    assert (answer.api_calls["DescribeDisk"], cloud.calls("AttachDisk")) == (2, [])
+
+
+def test_without_wait_nothing_is_attached(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
+    assert (roll_back(wait=False).outcomes, cloud.calls("AttachDisk")) == (["rolled_back"] * 2, [])
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "lose_answer"}, {"kind": "http_status", "status": 502, "done": True}, {"kind": "empty"}], ids=lambda fault: fault["kind"]
+)
+def test_attached_but_the_answer_lost_is_adopted_and_not_sent_twice(
+    cloud: Emulator, detaching: Server, roll_back: Run, fault: dict[str, Any]
+) -> None:
+    cloud.add_faults(attach(**fault))
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, homes(cloud, detaching)) == (["rolled_back"] * 2, False, [detaching.vm_id] * 2)
+    assert sorted(call["params"]["DiskID"] for call in cloud.calls("AttachDisk")) == detaching.disks
+
+
+def test_not_attached_and_no_answer_is_sent_once_more_after_30_seconds(cloud: Emulator, detaching: Server, run: Run) -> None:
+    cloud.add_faults(attach(kind="drop", count=1))
+    answer = run("snapshot_rollback", snapshot_ids=detaching.targets[:1], **MARKED)
+    first, second = (call["at"] for call in cloud.calls("AttachDisk"))
+    assert (answer.outcomes, homes(cloud, detaching)[0], 30 <= second - first < 60) == (["rolled_back"], detaching.vm_id, True)
+
+
+def test_attached_twice_without_answer_is_left_detached(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
+    cloud.add_faults(attach(kind="drop"))
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, len(cloud.calls("AttachDisk"))) == (["detached"] * 2, 4)
+    assert "twice no answer" in answer.msg
+
+
+@pytest.mark.parametrize("code", [165, 2502, 5000, 2206])
+def test_attach_refused_for_a_while_is_waited_out(cloud: Emulator, detaching: Server, roll_back: Run, code: int) -> None:
+    cloud.add_faults(attach(kind="refuse", ret_code=code, count=4))
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, homes(cloud, detaching), len(cloud.calls("AttachDisk"))) == (["rolled_back"] * 2, [detaching.vm_id] * 2, 6)
+
+
+@pytest.mark.parametrize("code", [150, 2204])
+def test_attach_refused_for_good_is_detached_and_the_marker_is_there(
+    cloud: Emulator, detaching: Server, roll_back: Run, named: Find, refusal: Run, code: int
+) -> None:
+    bad, good = detaching.disks
+    cloud.add_faults(attach(kind="refuse", ret_code=code, params={"DiskID": bad}))
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, answer.changed) == (["detached", "rolled_back"], True, True)
+    assert (answer.counts["detached"], homes(cloud, detaching), detaching.held()) == (1, ["", detaching.vm_id], [GOOD] * 2)
+    assert [len(named(each, "m")) for each in detaching.disks] == [1, 1]
+    assert answer.msg.startswith(f"1 of 2 failed: {bad}: rolled back, marker ") and "\n" not in answer.msg and good not in answer.msg
+    assert f"not attached to VM {detaching.vm_id}: AttachDisk: " in answer.msg
+    assert answer.msg.endswith(". Attach it before the VM is started")
+    assert answer.results[0]["ret_code"] == code and refusal(answer.results[0]) in answer.msg
+    assert len([call for call in cloud.calls("AttachDisk") if call["params"]["DiskID"] == bad]) == 1
+
+
+def test_attach_refused_for_a_state_that_does_not_pass_is_detached_after_30_seconds(
+    cloud: Emulator, detaching: Server, run: Run, virtual_time: Any
+) -> None:
+    cloud.add_faults(attach(kind="refuse", ret_code=2206))
+    assert run("snapshot_rollback", snapshot_ids=detaching.targets[:1]).outcomes == ["detached"]
+    first, *_rest, last = (call["at"] for call in cloud.calls("AttachDisk"))
+    assert 30 <= last - first < 60 and virtual_time.now() < 90
+
+
+def test_repeat_with_attach_to_attaches_what_was_left_detached(
+    cloud: Emulator, detaching: Server, left_detached: Any, roll_back: Run, writes: Run
+) -> None:
+    answer = roll_back(**MARKED, attach_to=dict.fromkeys(detaching.disks, detaching.vm_id))
+    assert (answer.outcomes, answer.failed, answer.changed) == (["already_done"] * 2, False, True)
+    assert (writes(), homes(cloud, detaching)) == (["AttachDisk"] * 2, [detaching.vm_id] * 2)
+    assert all(f"attached to VM {detaching.vm_id} again" in entry["msg"] for entry in answer.results)
+
+
+def test_repeat_with_attach_to_that_fails_is_detached_and_unchanged(cloud: Emulator, detaching: Server, left_detached: Any, run: Run) -> None:
+    cloud.add_faults(attach(kind="refuse", ret_code=2204))
+    disk_id = detaching.disks[0]
+    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **MARKED, attach_to={disk_id: detaching.vm_id})
+    assert (answer.outcomes, answer.failed, answer.changed) == (["detached"], True, False)
+
+
+def test_repeat_without_attach_to_leaves_what_is_detached(
+    cloud: Emulator, detaching: Server, left_detached: Any, roll_back: Run, writes: Run
+) -> None:
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["already_done"] * 2, False, False, [])
+    assert homes(cloud, detaching) == ["", ""]
+
+
+def test_rollback_with_attach_to_after_an_attempt_without_marker_attaches_too(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
+    cloud.add_faults(attach(kind="refuse", ret_code=150, count=2))
+    assert (roll_back().outcomes, homes(cloud, detaching)) == (["detached"] * 2, ["", ""])
+    answer = roll_back(**MARKED, attach_to=dict.fromkeys(detaching.disks, detaching.vm_id))
+    assert (answer.outcomes, homes(cloud, detaching)) == (["rolled_back"] * 2, [detaching.vm_id] * 2)
+
+
+@pytest.mark.parametrize("options", [{}, {"attach_to": True}], ids=["without attach_to", "with attach_to"])
+def test_idempotent_repeat_on_attached_disks_lists_them_once(
+    cloud: Emulator, detaching: Server, roll_back: Run, writes: Run, options: dict[str, Any]
+) -> None:
+    roll_back(**MARKED)
+    cloud.state.forget_calls()
+    options = {"attach_to": dict.fromkeys(detaching.disks, detaching.vm_id)} if options else {}
+    answer = roll_back(**MARKED, **options)
+    assert (answer.outcomes, answer.changed, writes()) == (["already_done"] * 2, False, [])
+    assert len(cloud.calls("DescribeDisk")) == 1
+
+
+def test_disk_attached_to_another_vm_than_attach_to_says_fails_before_any_write(
+    cloud: Emulator, server: Server, roll_back: Run, writes: Run
+) -> None:
+    other = cloud.state.add_vm("other", boot_gb=1, state=VmState.STOPPED)
+    answer = roll_back(**COPIES, attach_to={server.disks[0]: other})
+    assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["failed"] * 2, True, False, [])
+    assert f"{server.disks[0]}: the disk is attached to VM {server.vm_id}, and attach_to says {other}" in answer.msg
+
+
+def test_marked_disk_that_somebody_attached_elsewhere_is_left_there(
+    cloud: Emulator, detaching: Server, left_detached: Any, run: Run, writes: Run, virtual_time: Any
+) -> None:
+    disk_id = next(each for each in detaching.disks if cloud.state.disk(each).disk_type == "Data")
+    other = cloud.state.add_vm("other", boot_gb=1)
+    cloud.state.attach_disk(disk_id, other)
+    settle(cloud, virtual_time)
+    answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **MARKED, attach_to={disk_id: detaching.vm_id})
+    assert (answer.failed, answer.changed, writes(), cloud.state.disk(disk_id).vm_id) == (True, False, [], other)
+    assert all(each in answer.msg for each in (disk_id, detaching.vm_id, other)) and "\n" not in answer.msg
+
+
+def test_attach_to_names_a_disk_that_is_not_rolled_back(cloud: Emulator, server: Server, roll_back: Run, writes: Run) -> None:
+    answer = roll_back(attach_to={"disk-other": server.vm_id, server.disks[0]: server.vm_id})
+    assert (answer.failed, answer.msg, writes()) == (True, "attach_to names disk-other, not among the disks to roll back.", [])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"wait": False, "attach_to": {"disk-1": "vm-1"}}, "wait=false cannot be used with attach_to"),
+        ({"attach_to": {"disk-1": None}, "disk_ids": ["disk-1", "disk-2"]}, "attach_to must name a disk and its VM"),
+        ({"attach_to": {"disk-1": ""}}, "attach_to must name a disk and its VM"),
+        ({"attach_to": {"disk-1": "vm 1"}}, "attach_to must name a disk and its VM"),
+        ({"attach_to": {"": "vm-1"}}, "attach_to must name a disk and its VM"),
+    ],
+)
+def test_attach_to_that_makes_no_sense_is_refused_before_any_call(
+    cloud: Emulator, run: Run, options: dict[str, Any], said: str
+) -> None:
+    answer = run("snapshot_rollback", **{"name": "x", "disk_ids": ["disk-1"], **options})
+    assert answer.failed and said in answer.msg and "\n" not in answer.msg and cloud.calls() == []
+
+
+def test_key_that_may_not_ask_for_disks_is_a_warning_and_nothing_is_attached(
+    cloud: Emulator, detaching: Server, roll_back: Run
+) -> None:
+    cloud.add_faults({"action": "DescribeDisk", "kind": "refuse", "ret_code": 150})
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, detaching.held()) == (["rolled_back"] * 2, False, [GOOD] * 2)
+    assert len(answer.told) == 1 and "could not be checked" in answer.told[0] and cloud.calls("AttachDisk") == []
+
+
+def test_time_up_while_it_attaches_is_detached_and_says_what_to_do(cloud: Emulator, detaching: Server, roll_back: Run, named: Find) -> None:
+    cloud.add_faults(attach(kind="refuse", ret_code=2502))
+    answer = roll_back(**MARKED, wait_timeout=60)
+    assert (answer.outcomes, answer.failed, answer.changed) == (["detached"] * 2, True, True)
+    assert [len(named(each, "m")) for each in detaching.disks] == [1, 1]
+    assert all(each in answer.msg for each in (*detaching.disks, detaching.vm_id, "60 s", "RetCode 2502", "Attach it before the VM is started"))
+    assert "\n" not in answer.msg
+
+
+def test_lists_of_disks_that_fail_for_a_while_say_nothing_of_the_disk(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
+    cloud.add_faults({"action": "DescribeDisk", "kind": "http_status", "status": 503, "skip": 1, "count": 12})
+    assert (roll_back(**MARKED).outcomes, homes(cloud, detaching)) == (["rolled_back"] * 2, [detaching.vm_id] * 2)
+    assert len(cloud.calls("AttachDisk")) == 2

@@ -70,8 +70,8 @@ def test_record(cloud: Emulator, run: Run) -> None:
             "ips": ["10.0.0.7"],
             "disk_ids": [boot, data],
             "disks": [
-                {"disk_id": boot, "type": "Boot", "name": "网 {{ x }}-boot", "size": 40, "drive": "vda"},
-                {"disk_id": data, "type": "Data", "name": "网 {{ x }}-data", "size": 8, "drive": "vdb"},
+                {"disk_id": boot, "type": "Boot", "name": "网 {{ x }}-boot", "size": 40, "drive": "vda", "external": False},
+                {"disk_id": data, "type": "Data", "name": "网 {{ x }}-data", "size": 8, "drive": "vdb", "external": False},
             ],
         }
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply
+from emulator.errors import Reason
 from emulator.server import Emulator
 from emulator.state import Work
 
@@ -88,6 +89,7 @@ def disks_of(cloud: Emulator, vm_id: str) -> list[str]:
         ("powered_off", "Running", "", "powered_off", ["PoweroffVMInstance"]),
         ("powered_off", "Stopped", "", "unchanged", []),
         ("powered_off", "Starting", "", "powered_off", ["PoweroffVMInstance"]),
+        ("powered_off", "Restarting", "", "powered_off", ["PoweroffVMInstance"]),
         ("powered_off", "Stopping", "", "powered_off", ["PoweroffVMInstance"]),
         ("powered_off", "Poweroffing", "Stopped", "unchanged", []),
         ("powered_off", "Initializing", "Running", "powered_off", ["PoweroffVMInstance"]),
@@ -100,11 +102,15 @@ def test_from_every_state_and_once_more(
     vm_id = vm(state, becomes=becomes)
     first = power(wanted, vm_id)
     assert (first.outcomes, first.changed, first.failed, first.told) == ([outcome], outcome != "unchanged", False, [])
-    assert (writes(), cloud.state.vm(vm_id).state) == (sent, GOAL[wanted])
-    assert (first.results[0]["vm_id"], first.results[0]["previous_state"], first.results[0]["ret_code"]) == (vm_id, state, None)
-    again = power(wanted, vm_id)
+    if wanted != "powered_off" or cloud.generation.spell_vm(state) == state:  # 2026 shows Initializing as Starting, and refuses it there
+        assert writes() == sent
+    assert [call["action"] for call in cloud.calls() if call["action"] in sent and call["ret_code"] == 0] == sent
+    assert cloud.state.vm(vm_id).state == GOAL[wanted]
+    previous = cloud.generation.spell_vm(state)
+    assert (first.results[0]["vm_id"], first.results[0]["previous_state"], first.results[0]["ret_code"]) == (vm_id, previous, None)
+    before, again = writes(), power(wanted, vm_id)
     assert (again.outcomes, again.changed, again.results[0]["previous_state"]) == (["unchanged"], False, GOAL[wanted])
-    assert writes() == sent
+    assert writes() == before
 
 
 @pytest.mark.parametrize("wanted", WANTED)
@@ -148,13 +154,13 @@ def test_many_share_one_poll(cloud: Emulator, vm: Run, power: Run) -> None:
     answer = power("stopped", *vms)
     assert (answer.counts["stopped"], [entry["vm_id"] for entry in answer.results]) == (20, vms)
     assert (answer.api_calls["StopVMInstance"], len(cloud.calls())) == (20, sum(answer.api_calls.values()))
-    assert answer.api_calls["DescribeVMInstance"] == answer.api_calls["DescribeDisk"] <= 15
+    assert answer.api_calls["DescribeVMInstance"] <= 15 and answer.api_calls["DescribeDisk"] == 1
 
 
 def test_more_than_a_page_of_them(cloud: Emulator, vm: Run, power: Run) -> None:
     vms = [vm("Stopped") for _turn in range(130)]
     answer = power("stopped", *vms)
-    assert answer.counts["unchanged"] == 130 and answer.api_calls == {"DescribeVMInstance": 2, "DescribeDisk": 2}
+    assert answer.counts["unchanged"] == 130 and answer.api_calls == {"DescribeVMInstance": 2}
 
 
 def test_as_many_writes_at_once_as_asked(vm: Run, power: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,10 +215,10 @@ def test_disk_at_work_is_no_matter_where_nothing_is_to_be_done(cloud: Emulator, 
 def test_where_disks_may_not_be_asked_for_the_api_itself_says_when(cloud: Emulator, vm: Run, power: Run) -> None:
     vm_id = vm()
     cloud.state.create_snapshot(disks_of(cloud, vm_id)[0], "x", seconds=30)
-    cloud.add_faults({"action": "DescribeDisk", "kind": "refuse", "ret_code": 150})
+    cloud.add_faults({"action": ["DescribeDisk", "DescribeSnapshot"], "kind": "refuse", "ret_code": 150})
     answer = power("stopped", vm_id)
     assert (answer.outcomes, answer.failed) == (["stopped"], False)
-    assert {call["ret_code"] for call in cloud.calls("StopVMInstance")[:-1]} == {2041}
+    assert {call["ret_code"] for call in cloud.calls("StopVMInstance")[:-1]} == {cloud.generation.codes[Reason.VM_DISK_NOT_STABLE]}
 
 
 # ---- a guest that hangs

@@ -1,0 +1,93 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Attaches disks again that a rollback left detached (user guide 6.12.4: on success "the disk becomes Unbound")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, fate_of, sent_once, until_done
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError, UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import LOST_ANSWER_SECONDS, refused_for_good
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Sent, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import UNLISTED, DiskState
+
+
+def attached(disk: Disk, progress: Progress, now: float, *, vm_id: str) -> Step:
+    """The disk is attached to this VM. ``do`` is ``attach``, ``wait`` or ``done``; outcomes: attached, detached."""
+    step = Step("attach", "attached", disk.disk_id, vm_id=vm_id)
+    last = progress.sent[-1] if progress.sent else None
+    if disk.vm_id == vm_id and (disk.meaning is DiskState.STABLE or not progress.sent):
+        return replace(step, do="done", changed=bool(progress.sent))
+    if disk.vm_id and disk.vm_id != vm_id:
+        return _left(step, f"it is attached to VM {disk.vm_id}")
+    if disk.meaning is DiskState.LOST:
+        return _left(step, f"the disk is {disk.status}")
+    if last and refused_for_good(progress.sent):
+        return replace(_left(step, last.msg), ret_code=last.ret_code)
+    if disk.meaning is not DiskState.STABLE or (last and last.fate == "accepted"):
+        return replace(step, do="wait", msg=f"the disk is {disk.status}")
+    if last and last.fate == "unknown":
+        if now - last.at < LOST_ANSWER_SECONDS:
+            return replace(step, do="wait", msg="the answer of the API was lost")
+        if sum(each.fate == "unknown" for each in progress.sent) > 1:
+            return replace(_left(step, f"twice no answer. {last.msg}"), ret_code=last.ret_code)
+    return step
+
+
+def _left(step: Step, why: str) -> Step:
+    return replace(step, do="done", outcome="detached", msg=why.rstrip("."))
+
+
+@dataclass
+class _Unit:
+    """One disk on its way back to its VM."""
+
+    disk: Disk
+    vm_id: str
+    step: Step
+    progress: Progress = Progress()
+
+    def sent(self, sent: Sent) -> None:
+        self.progress = replace(self.progress, sent=(*self.progress.sent, sent))
+        self.step = replace(self.step, do="wait", msg=sent.msg.rstrip("."))
+
+
+def reattach(task: Task, homes: Mapping[str, str]) -> dict[str, Step]:
+    """Attach each disk of ``homes`` (disk id → VM id) that is attached to nothing, and wait for it.
+
+    Returns the last step of each disk; of none where the key may not ask for disks. Raises nothing: what is rolled back stays in sight.
+    """
+    client, deadline = task.client, task.deadline
+    units = [_Unit(Disk(disk_id, ""), vm_id, Step("wait", "attached", disk_id, vm_id=vm_id)) for disk_id, vm_id in homes.items()]
+
+    def list_again(units: Sequence[_Unit]) -> None:
+        listed = {disk.disk_id: disk for disk in _vms.disks(client, [unit.disk.disk_id for unit in units], deadline)}
+        for unit in units:
+            unit.disk = listed.get(unit.disk.disk_id, Disk(unit.disk.disk_id, UNLISTED))
+            unit.step = attached(unit.disk, unit.progress, client.clock.now(), vm_id=unit.vm_id)
+
+    def send(unit: _Unit) -> Sent:
+        return sent_once(client, deadline, "attach", partial(_vms.attach, client, unit.disk.disk_id, unit.vm_id, deadline), fate_of)
+
+    def give_up(units: Sequence[_Unit], why: str) -> None:
+        for unit in units:
+            last = unit.progress.sent[-1] if unit.progress.sent else None
+            said = unit.step.msg or (last.msg if last else "")
+            unit.step = replace(_left(unit.step, f"{why}; {said}" if said else why), ret_code=last.ret_code if last else None)
+
+    try:
+        list_again(units)
+    except NoPermissionError:
+        return {}
+    except UCloudStackError as error:  # the loop lists again
+        for unit in units:
+            unit.step = replace(unit.step, msg=str(error).rstrip("."))
+    until_done(units, deadline, client.config.parallelism, send, list_again, give_up)
+    return {unit.disk.disk_id: replace(unit.step, request_id=unit.progress.request_id) for unit in units}

@@ -1,0 +1,167 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the API's words for states mean: the one place that knows how any generation of the platform spells them.
+
+Every decision asks for the meaning; records keep the word as the API sent it. Words are compared without regard to case. A word that
+is in no table is not known: it is no success, and not the end of anything, so it is waited for and named.
+
+Sources, by generation: 1.x is the UCloudStack API guide up to 1.22 (chapters 2, 4, 5), 2.x the guide of August 2023, 2026 the
+vendor's SDKs whose file heads say 2026, and the reference pages of the same API. "Reading" marks a meaning that only the name tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeVar
+
+
+class SnapshotState(Enum):
+    """What the status of a snapshot means. Only ``USABLE`` can be rolled back to or deleted."""
+
+    USABLE = "usable"
+    CREATING = "being created"
+    ROLLING_BACK = "rolling back"
+    DELETING = "being deleted"
+    GONE = "gone"
+    FAILED = "failed"
+    UNKNOWN = "not known"
+
+
+NEVER_USABLE = frozenset({SnapshotState.DELETING, SnapshotState.GONE, SnapshotState.FAILED})
+"""Cannot be rolled back to, now or later. Every other state may still become usable, and is waited for."""
+IN_PROGRESS = frozenset({SnapshotState.CREATING, SnapshotState.ROLLING_BACK})
+"""The disk of such a snapshot is busy, whether or not the state of the disk shows it."""
+
+
+class DiskState(Enum):
+    """What the status of a disk means: ``STABLE`` (nothing is under way), ``BUSY`` (it passes), ``LOST`` (it does not)."""
+
+    STABLE = "stable"
+    BUSY = "busy"
+    LOST = "lost"
+    UNKNOWN = "not known"
+
+
+class VmState(Enum):
+    """What the state of a VM means.
+
+    On its way to Running: ``INITIALIZING`` and ``STARTING``, of which the second can be forced off. On its way to Stopped: ``STOPPING``
+    (the guest was asked, and may hang; it can be forced off) and ``POWERING_OFF``. ``BUSY`` passes, ``LOST`` does not.
+    """
+
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+    INITIALIZING = "being created, then Running"
+    STARTING = "on its way to Running"
+    STOPPING = "on its way to Stopped"
+    POWERING_OFF = "being forced off"
+    BUSY = "busy"
+    LOST = "lost"
+    UNKNOWN = "not known"
+
+
+ON = frozenset({VmState.RUNNING, VmState.INITIALIZING, VmState.STARTING})
+"""Runs, or will by itself."""
+
+UNLISTED = "not listed"
+"""The status of a disk that the API does not list. Not a word of the API's."""
+
+SNAPSHOT_STATES: Mapping[str, tuple[SnapshotState, str]] = {
+    "Normal": (SnapshotState.USABLE, "1.x, 2.x, 2026"),
+    "Createing": (SnapshotState.CREATING, "1.x, 2.x"),
+    "Creating": (SnapshotState.CREATING, "2026"),
+    "RollBacking": (SnapshotState.ROLLING_BACK, "1.x, 2.x; 2026 writes Rollbacking"),
+    "Deleting": (SnapshotState.DELETING, "1.x, 2026"),
+    "Deleted": (SnapshotState.GONE, "1.x, 2026"),
+    "Released": (SnapshotState.GONE, "2.x"),
+    "Failure": (SnapshotState.FAILED, "2.x"),
+    "Unknown": (SnapshotState.UNKNOWN, "2026"),
+}
+
+DISK_STATES: Mapping[str, tuple[DiskState, str]] = {
+    "Unbound": (DiskState.STABLE, "1.x, 2.x"),
+    "Bound": (DiskState.STABLE, "1.x, 2.x"),
+    "Detached": (DiskState.STABLE, "2026"),
+    "Attached": (DiskState.STABLE, "2026"),
+    "Shareabled": (DiskState.STABLE, "2026, reading: a shared disk"),
+    "Creating": (DiskState.BUSY, "1.x, 2.x, 2026"),
+    "Bounding": (DiskState.BUSY, "1.x, 2.x"),
+    "Unbounding": (DiskState.BUSY, "1.x, 2.x"),
+    "Attaching": (DiskState.BUSY, "2026"),
+    "Detaching": (DiskState.BUSY, "2026"),
+    "BeingCloned": (DiskState.BUSY, "1.x, 2.x"),
+    "Cloning": (DiskState.BUSY, "2026"),
+    "Upgrading": (DiskState.BUSY, "1.x, 2.x"),
+    "Snapshoting": (DiskState.BUSY, "1.x, 2.x; 2026 has no such state"),
+    "Rollbacking": (DiskState.BUSY, "1.x, 2.x, 2026"),
+    "Shareabling": (DiskState.BUSY, "2026, reading"),
+    "Blockcopying": (DiskState.BUSY, "2026, reading: it is migrated"),
+    "Blockcopyed": (DiskState.BUSY, "2026, reading: it was copied, and is not yet itself again"),
+    "Deleting": (DiskState.LOST, "1.x, 2.x, 2026"),
+    "Deleted": (DiskState.LOST, "1.x, 2.x, 2026"),
+    "Releasing": (DiskState.LOST, "1.x, 2.x"),
+    "Released": (DiskState.LOST, "1.x, 2.x"),
+    "Failed": (DiskState.LOST, "2.x"),
+    UNLISTED: (DiskState.LOST, "none: no list has it"),
+    "Unknown": (DiskState.UNKNOWN, "2026"),
+    "": (DiskState.UNKNOWN, "2026"),
+}
+
+VM_STATES: Mapping[str, tuple[VmState, str]] = {
+    "Running": (VmState.RUNNING, "1.x, 2.x, 2026"),
+    "Stopped": (VmState.STOPPED, "1.x, 2.x, 2026"),
+    "Initializing": (VmState.INITIALIZING, "1.x, 2.x"),
+    "Starting": (VmState.STARTING, "1.x, 2.x, 2026"),
+    "Restarting": (VmState.STARTING, "1.x, 2.x, 2026; it can be forced off since 1.15 (user guide 3.5)"),
+    "Stopping": (VmState.STOPPING, "1.x, 2.x, 2026"),
+    "Poweroffing": (VmState.POWERING_OFF, "1.x, 2.x, 2026"),
+    "Resizing": (VmState.BUSY, "1.x, 2.x"),
+    "Migrating": (VmState.BUSY, "1.x, 2.x, 2026"),
+    "MigrateDisking": (VmState.BUSY, "2026, reading"),
+    "WaitReinstall": (VmState.BUSY, "1.x, 2.x"),
+    "Reinstalling": (VmState.BUSY, "1.x, 2.x, 2026"),
+    "ChangeSGing": (VmState.BUSY, "1.x, 2.x"),
+    "Saving": (VmState.BUSY, "2026, reading: SaveVMInstance is under way"),
+    "Saved": (VmState.BUSY, "2026, reading: its memory is kept, so its disks are in use, and RestoreVMInstance ends it"),
+    "Reverted": (VmState.BUSY, "2026, reading: RestoreVMInstance is not over"),
+    "Deleting": (VmState.LOST, "2026"),
+    "Deleted": (VmState.LOST, "1.x, 2.x"),
+    "Terminating": (VmState.LOST, "1.x, 2.x"),
+    "Terminated": (VmState.LOST, "1.x, 2.x"),
+    "Failed": (VmState.LOST, "2.x, 2026"),
+    "RFailed": (VmState.LOST, "2026, reading: RestoreVMInstance failed"),
+}
+
+Meaning = TypeVar("Meaning", SnapshotState, DiskState, VmState)
+
+
+def _by_word(table: Mapping[str, tuple[Meaning, str]]) -> dict[str, Meaning]:
+    return {word.casefold(): meaning for word, (meaning, _source) in table.items()}
+
+
+_SNAPSHOT_WORDS, _DISK_WORDS, _VM_WORDS = _by_word(SNAPSHOT_STATES), _by_word(DISK_STATES), _by_word(VM_STATES)
+
+
+def snapshot_state(word: str) -> SnapshotState:
+    """What a SnapshotStatus means."""
+    return _SNAPSHOT_WORDS.get(word.casefold(), SnapshotState.UNKNOWN)
+
+
+def disk_state(word: str) -> DiskState:
+    """What a DiskStatus means."""
+    return _DISK_WORDS.get(word.casefold(), DiskState.UNKNOWN)
+
+
+def vm_state(word: str) -> VmState:
+    """What the State of a VM means."""
+    return _VM_WORDS.get(word.casefold(), VmState.UNKNOWN)
+
+
+def same_snapshot_state(one: str, other: str) -> bool:
+    """Whether two words for the status of a snapshot mean the same, such as ``Createing`` and ``Creating`` do."""
+    meaning = snapshot_state(one)
+    return one.casefold() == other.casefold() or (meaning is not SnapshotState.UNKNOWN and meaning is snapshot_state(other))
