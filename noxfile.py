@@ -72,7 +72,9 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Playbooks against the emulated cloud."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
-    session.run("pytest", *SIDE_BY_SIDE, "tests/integration", *session.posargs, env={"UCLOUDSTACK_TEST_GENERATION": "1.x" if CORE else "2026"})
+    session.run(
+        "pytest", *SIDE_BY_SIDE, "tests/integration", *session.posargs, env={"UCLOUDSTACK_TEST_GENERATION": "1.x" if CORE else "2026"}
+    )
 
 
 @nox.session

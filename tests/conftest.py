@@ -61,7 +61,7 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     return time
 
 
-@pytest.fixture(params=os.environ.get("UCLOUDSTACK_TEST_GENERATIONS", "1.x").split())
+@pytest.fixture(params=os.environ.get("UCLOUDSTACK_TEST_GENERATIONS", " ".join(GENERATIONS)).split())
 def generation(request: pytest.FixtureRequest) -> Generation:
     """The generation of the platform that is emulated: each of them in turn."""
     return GENERATIONS[request.param]

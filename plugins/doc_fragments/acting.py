@@ -11,14 +11,14 @@ class ModuleDocFragment:
 options:
   wait_timeout:
     description:
-      - Seconds that the whole task may take, for all its items together, from V(1) to V(604800).
-      - When they are over the task fails and names what is unfinished. The work goes on in the cloud, and the same task run
-        again carries on from there.
+      - Timeout of the whole task in seconds, for all its items together, from V(1) to V(604800).
+      - After the timeout, the task fails and lists what is unfinished. The work continues in the cloud, and running the same task
+        again resumes it.
     type: int
     default: 1800
   parallelism:
     description:
-      - How many requests may be under way at the same time, from V(1) to V(64).
+      - Maximum number of concurrent requests, from V(1) to V(64).
     type: int
     default: 16
 """

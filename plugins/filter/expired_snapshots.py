@@ -5,18 +5,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: expired_snapshots
-short_description: Which snapshots a retention policy would delete
+short_description: List the snapshots that a retention policy would delete
 version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Takes snapshot records, as RV(ucloudstack.cloud.snapshot_info#module:snapshots) has them, and returns those that the policy
+  - Takes snapshot records, as in RV(ucloudstack.cloud.snapshot_info#module:snapshots), and returns those that the policy
     would delete. It deletes nothing itself.
-  - Only snapshots in V(Normal) whose name begins with O(name_prefix), and whose remark with O(remark_prefix), count or are
-    returned. All others are left out of sight, and so are those that a timer of the platform created, whatever their names.
-  - Runs are counted, not single snapshots, and every disk by itself. A backup and a marker, whose names end in V(-b1) and V(-r1)
-    or a higher number, belong to the run that the name without this suffix has, and go with it.
-  - With both O(keep_last) and O(older_than), a run is deleted only if both conditions hold.
+  - Only snapshots in V(Normal) whose name starts with O(name_prefix), and whose remark starts with O(remark_prefix), are counted or
+    returned. All others are ignored, and so are snapshots created by a timer of the platform, whatever their names.
+  - Runs are counted, not single snapshots, and each disk separately. Backups and markers, whose names end in V(-b1) and V(-r1)
+    or a higher number, belong to the run with the name without this suffix, and are deleted with it.
+  - With both O(keep_last) and O(older_than), a run is deleted only if both conditions are met.
 positional: _input
 options:
   _input:
@@ -25,27 +25,27 @@ options:
     elements: dict
     required: true
   name_prefix:
-    description: How the names of the snapshots begin that the policy is about. It cannot be empty.
+    description: Prefix of the names of the snapshots that the policy applies to. It cannot be empty.
     type: str
     required: true
   remark_prefix:
-    description: How their remarks begin. Without it, remarks do not matter.
+    description: Prefix of their remarks. If not set, remarks are ignored.
     type: str
   keep_last:
-    description: So many of the newest runs of each disk stay. Required, unless O(older_than) is given.
+    description: Number of most recent runs to keep per disk. Required, unless O(older_than) is set.
     type: int
   older_than:
     description:
-      - Only runs all of whose snapshots are older than that are deleted. Seconds, or a number with a unit, V(s), V(m), V(h), V(d) or
-        V(w), such as V(14d). Required, unless O(keep_last) is given.
+      - Delete only runs all of whose snapshots are older than this. Seconds, or a number with a unit, V(s), V(m), V(h), V(d) or
+        V(w), such as V(14d). Required, unless O(keep_last) is set.
     type: str
   now:
-    description: The time from which ages are counted, in Unix seconds or as ISO 8601 with its offset. By default, the present.
+    description: The time from which ages are counted, in Unix seconds or as ISO 8601 with a time zone. Defaults to the current time.
     type: str
 """
 
 EXAMPLES = r"""
-- name: Delete what is older than two weeks, but never the three newest runs of a disk
+- name: Delete runs older than two weeks, but never the three newest runs of a disk
   ucloudstack.cloud.snapshot:
     state: absent
     snapshot_ids: "{{ expired | map(attribute='snapshot_id') | list }}"

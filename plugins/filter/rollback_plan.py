@@ -5,16 +5,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: rollback_plan
-short_description: How a host would be put back to a run of snapshots, and whether it can be
+short_description: Plan the rollback of a host to a run of snapshots
 version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Takes snapshot records, as RV(ucloudstack.cloud.snapshot_info#module:snapshots) has them, and finds among them the snapshots that the role
-    C(snapshot_create) made of one host in one run. It writes nothing itself.
-  - A snapshot is of the run only if its name and its remark are exactly those that the role gives, if its disk is one of the run and,
-    where the manifest has the ids of the run's snapshots, if its id is one of them.
-  - Where the manifest has no ids, every disk of the host must have its snapshot. Nothing is guessed from a pattern.
+  - Used by the roles of this collection. Takes snapshot records, as in RV(ucloudstack.cloud.snapshot_info#module:snapshots), and finds the
+    snapshots that the role C(snapshot_create) created for one host in one run. It writes nothing itself.
+  - A snapshot belongs to the run only if its name and its remark are exactly those that the role sets, if its disk belongs to the run and,
+    if the manifest has the ids of the run's snapshots, if its id is one of them.
+  - If the manifest has no ids, every disk of the host must have its snapshot. Names are matched exactly.
 positional: _input
 options:
   _input:
@@ -24,54 +24,54 @@ options:
     elements: dict
     required: true
   host:
-    description: The host, for what is said about it.
+    description: Name of the host, for messages.
     type: str
     required: true
   run_id:
-    description: The run to go back to.
+    description: The run to roll back to.
     type: str
     required: true
   prefix:
-    description: How the names of the snapshots begin.
+    description: Prefix of the snapshot names.
     type: str
     required: true
   run:
     description:
-      - What the manifest says of the host, C(vm_id), C(disk_ids), C(power_state), C(state), C(marker) and C(snapshots).
+      - The entry of the host in the manifest, with C(vm_id), C(disk_ids), C(power_state), C(state), C(marker) and C(snapshots).
       - Without a manifest, the C(vm_id) and C(disk_ids) of the host itself.
     type: dict
     required: true
   own:
     description:
-      - The C(vm_id) and C(disk_ids) that the host has now, by the inventory. Only its own disks are put back.
-      - Empty for a host whose inventory could not be asked.
+      - The current C(vm_id) and C(disk_ids) of the host, according to the inventory. Only these disks are rolled back.
+      - Empty if the inventory of the host could not be evaluated.
     type: dict
     default: {}
   vm:
-    description: The record of the VM, as RV(ucloudstack.cloud.vm_info#module:vms) has it; empty if there is none.
+    description: The record of the VM, as in RV(ucloudstack.cloud.vm_info#module:vms); empty if there is none.
     type: dict
     default: {}
   disk_ids:
-    description: Only these disks of the run. Empty, all of them.
+    description: Roll back only these disks of the run. If empty, all of them.
     type: list
     elements: str
     default: []
   backup:
-    description: Whether the present state of the disks is to be kept before.
+    description: Whether to snapshot the current state of the disks first.
     type: bool
     default: false
   again:
-    description: Whether a host that was put back to the run before is to be put back once more.
+    description: Whether to repeat the rollback even if the host was rolled back to the run before.
     type: bool
     default: false
   limit:
-    description: How many snapshots a disk may have; V(0), that does not matter.
+    description: Maximum number of snapshots per disk. V(0) disables the check.
     type: int
     default: 0
 """
 
 EXAMPLES = r"""
-- name: Say what would be put back
+- name: Show what would be rolled back
   ansible.builtin.debug:
     msg: "{{ plan.msg or plan.snapshot_ids }}"
   vars:
@@ -82,49 +82,49 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The plan. If RV(_value.msg) is not empty, it says why the host cannot be put back.
+  description: The plan. If RV(_value.msg) is not empty, it says why the host cannot be rolled back.
   type: dict
   contains:
     host:
       description: The host.
       type: str
     entry:
-      description: What the manifest has to know of the host, C(vm_id), C(disk_ids) of the whole run, C(power_state) and C(marker).
+      description: The entry of the host to store in the manifest, with C(vm_id), C(disk_ids) of the whole run, C(power_state) and C(marker).
       type: dict
     vm_id:
-      description: The VM that has to be off; empty if none is known.
+      description: The VM that must be off; empty if none is known.
       type: str
     power_state:
-      description: The state that the VM gets back afterwards.
+      description: The power state to restore afterwards.
       type: str
     was_on:
-      description: Whether the VM ran in that state, or was about to, and so is started afterwards.
+      description: Whether the VM was running or starting in that state, and so is started afterwards.
       type: bool
     attach_to:
-      description: The VM that each disk has to be attached to afterwards, by disk id.
+      description: The VM that each disk must be attached to afterwards, by disk id.
       type: dict
     whole_vm:
-      description: Whether all disks of the VM are put back, so that nothing is lost if its plug is pulled.
+      description: Whether all disks of the VM are rolled back, so that no data is lost by a forced power-off.
       type: bool
     disk_ids:
-      description: The disks that are put back.
+      description: The disks to roll back.
       type: list
       elements: str
     snapshot_ids:
-      description: The snapshots that they are put back to, one for each disk.
+      description: The snapshots to roll back to, one for each disk.
       type: list
       elements: str
     marker:
       description: Name of the snapshots that mark the rollback as done.
       type: str
     backup:
-      description: Name of the snapshots that keep the present state; empty if it is not kept.
+      description: Name of the snapshots that keep the current state; empty if it is not kept.
       type: str
     already:
-      description: When the host was put back before, as ISO 8601 in UTC, if nothing is to be done again; else empty.
+      description: When the host was rolled back before, as ISO 8601 in UTC, if the rollback is not repeated; else empty.
       type: str
     msg:
-      description: Why the host cannot be put back, in one line; else empty.
+      description: Why the host cannot be rolled back, in one line; else empty.
       type: str
 """
 

@@ -190,7 +190,8 @@ class Task:
             seen = self.look(disk_ids=disk_ids)
         except UCloudStackError as error:
             return [f"It could not be checked whether snapshots named {name!r} were made twice: {error}"]
-        usable = ([each for each in seen.named(disk_id, name) if each.meaning not in NEVER_USABLE] for disk_id in disk_ids)
+        named = (seen.named(disk_id, name) for disk_id in disk_ids)
+        usable = ([each for each in snapshots if each.meaning not in NEVER_USABLE and not each.automatic] for snapshots in named)
         return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots, which)]
 
     def _consider(self, units: Sequence[Unit], seen: Seen) -> None:

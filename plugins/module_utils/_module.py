@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import NAME_LENGTH, REMARK_LENGTH, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH, Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
 
 try:
@@ -163,7 +163,7 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
     return list(given)
 
 
-def text(params: dict[str, Any], option: str, most: int = NAME_LENGTH) -> str | None:
+def text(params: dict[str, Any], option: str, most: int) -> str | None:
     """A name, or None when it was not given. Raises InputError when it is empty or has more than ``most`` characters."""
     given: str | None = params[option]
     if given is not None and not given.strip():

@@ -243,9 +243,10 @@ def rollback_plan(
         marks = [each for each in seen.named(disk_id, marker_name) if each.snapshot_id != target.snapshot_id]
         proofs = _proofs(marks, target)
         if proofs:
-            return _done(
-                step, "already_done", f"rolled back before; marker {proofs[-1]}, {age(proofs[-1], wall)}", changed=False, before=step.after
-            )
+            step = _done(step, "already_done", f"rolled back before; marker {proofs[-1]}, {age(proofs[-1], wall)}", before=step.after)
+            if not home or disk is None or disk.vm_id:
+                return replace(step, changed=False)
+            return replace(step, before=f"{step.after}\n{disk_id}: detached", after=f"{step.after}\n{disk_id}: attached to VM {home}")
         if marks:
             return failed(
                 f"marker_name {marker_name!r} is taken by {marks[-1]}, which marks no rollback to {target.snapshot_id}: "

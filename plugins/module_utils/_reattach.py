@@ -24,7 +24,7 @@ def attached(disk: Disk, progress: Progress, now: float, *, vm_id: str) -> Step:
     step = Step("attach", "attached", disk.disk_id, vm_id=vm_id)
     last = progress.sent[-1] if progress.sent else None
     if disk.vm_id == vm_id and (disk.meaning is DiskState.STABLE or not progress.sent):
-        return replace(step, do="done", changed=bool(progress.sent))
+        return replace(step, do="done", changed=any(each.fate in ("accepted", "unknown") for each in progress.sent))
     if disk.vm_id and disk.vm_id != vm_id:
         return _left(step, f"it is attached to VM {disk.vm_id}")
     if disk.meaning is DiskState.LOST:
@@ -62,7 +62,8 @@ class _Unit:
 def reattach(task: Task, homes: Mapping[str, str]) -> dict[str, Step]:
     """Attach each disk of ``homes`` (disk id → VM id) that is attached to nothing, and wait for it.
 
-    Returns the last step of each disk; of none where the key may not ask for disks. Raises nothing: what is rolled back stays in sight.
+    Returns the last step of each disk. Raises NoPermissionError, with nothing written, if the key may not list disks, and nothing else:
+    what is rolled back stays in sight.
     """
     client, deadline = task.client, task.deadline
     units = [_Unit(Disk(disk_id, ""), vm_id, Step("wait", "attached", disk_id, vm_id=vm_id)) for disk_id, vm_id in homes.items()]
@@ -85,7 +86,7 @@ def reattach(task: Task, homes: Mapping[str, str]) -> dict[str, Step]:
     try:
         list_again(units)
     except NoPermissionError:
-        return {}
+        raise
     except UCloudStackError as error:  # the loop lists again
         for unit in units:
             unit.step = replace(unit.step, msg=str(error).rstrip("."))

@@ -25,6 +25,9 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
 ID_LENGTH = 255
 STATUS_LENGTH = 50
 NAME_LENGTH = 30
+"""Most characters of the name of a new snapshot: what every generation takes."""
+LONGEST_NAME = 128
+"""Most characters that the name of an existing one may have (2026)."""
 REMARK_LENGTH = 100
 
 

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: snapshot
-short_description: Make or delete snapshots of UCloudStack disks
+short_description: Create or delete snapshots of UCloudStack disks
 version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Makes sure that each of one or many disks has a usable snapshot of a name, or that it has none.
-  - A snapshot is found by its disk and its exact name. One that is there is not made again; one that somebody else is making
-    at the moment is waited for.
-  - A snapshot holds what was written to the disk at that moment, as after a power cut. Flush or freeze file systems first if
-    you need more.
+  - Ensures that each disk has a usable snapshot with the given name, or has none.
+  - A snapshot is found by its disk and its exact name. An existing snapshot is not created again; one that is still being
+    created, for example by another process, is waited for.
+  - Snapshots are crash-consistent. They contain what was written to the disk at that moment. Flush or freeze file systems first
+    if you need more.
 attributes:
   check_mode:
     support: full
@@ -24,58 +24,59 @@ attributes:
   idempotent:
     support: partial
     details:
-      - The UCloudStack API has no unique names and no token that marks a repeated request.
-      - An answer that is lost is looked for by disk and name, for 30 seconds, before the request is sent once more. If the list
-        of snapshots lags behind by more than that, a second snapshot can come into being.
-      - Two tasks that run at the same moment can make one snapshot each. That is looked for afterwards, and warned of.
+      - The UCloudStack API has no unique names and no idempotency token for requests.
+      - If a response is lost, the module looks for the snapshot by disk and name for 30 seconds, before it sends the request once
+        more. If the list of snapshots lags behind by more than that, a second snapshot may be created.
+      - Two tasks that run at the same time can create one snapshot each. The module checks for duplicates afterwards, and warns.
 options:
   state:
     description:
-      - With V(present), every disk has a snapshot of this name that can be rolled back to.
-      - With V(absent), the disks have no snapshot of this name, or the snapshots of O(snapshot_ids) do not exist. A deletion is
+      - V(present) - every disk has a usable snapshot with this name.
+      - V(absent) - the disks have no snapshot with this name, or the snapshots of O(snapshot_ids) do not exist. A deletion is
         final.
     type: str
     choices: [present, absent]
     default: present
   name:
     description:
-      - Name of the snapshots, 1 to 30 characters.
+      - Name of the snapshots. The name of a new snapshot has 1 to 30 characters. Letters, digits, C(.), C(_) and C(-) are accepted by every
+        generation of the platform; newer generations reject spaces, colons and similar characters.
       - Required with O(disk_ids).
     type: str
   disk_ids:
     description:
-      - The disks, each once.
+      - Ids of the disks, each once.
       - Required with O(state=present). With O(state=absent), either this or O(snapshot_ids) is required.
     type: list
     elements: str
     aliases: [disk_id]
   snapshot_ids:
     description:
-      - The snapshots to delete, each once. Only with O(state=absent).
+      - Ids of the snapshots to delete, each once. Only with O(state=absent).
     type: list
     elements: str
     aliases: [snapshot_id]
   remark:
     description:
-      - Remark of new snapshots, up to 100 characters. An existing snapshot keeps the one that it has, because the remark is the proof of
-        whose a snapshot is; if it is another one, that is a warning.
+      - Remark of new snapshots, up to 100 characters. An existing snapshot keeps its remark, because the remark proves who created the
+        snapshot; if it differs, the module warns.
     type: str
   remarks:
     description:
-      - Remarks for disks that need one of their own, by disk id, up to 100 characters each. The others get O(remark).
+      - Remarks of individual disks, by disk id, up to 100 characters each. The other disks get O(remark).
     type: dict
   all_or_nothing:
     description:
-      - If the snapshot of a disk cannot be made, delete those that this task made for the other disks.
-      - What was there before the task stays, and so does a snapshot whose answer was lost (RV(results[].outcome=adopted)). After a
-        time-out nothing is deleted. The deletion may take O(wait_timeout) once more.
+      - If the snapshot of a disk cannot be created, delete those that this task created for the other disks.
+      - Snapshots that existed before the task are kept, and so are snapshots whose response was lost (RV(results[].outcome=adopted)).
+        After a timeout nothing is deleted. The deletion may take O(wait_timeout) once more.
       - Cannot be used with O(wait=false) or O(state=absent).
     type: bool
     default: false
   wait:
     description:
-      - Whether to wait until new snapshots are usable, or deleted ones gone.
-      - With V(false), the task returns when every new snapshot is listed, so that a repeat of the task finds it.
+      - Whether to wait until new snapshots are usable, or deleted snapshots are gone.
+      - With V(false), the task returns when every new snapshot is listed, so that running the task again finds it.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -98,7 +99,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: before_patch
 
-- name: Show what came of each disk
+- name: Show the result for each disk
   ansible.builtin.debug:
     msg: "{{ item.disk_id }}: {{ item.outcome }}, {{ item.snapshot_id }}"
   loop: "{{ before_patch.results }}"
@@ -128,50 +129,52 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: What came of each disk or snapshot asked for, in the order asked. Also given when the task fails.
+  description: Result for each requested disk or snapshot, in the requested order. Also returned if the task fails.
   returned: when the options are valid
   type: list
   elements: dict
   contains:
     disk_id:
-      description: The disk; V(null) for a snapshot asked for by an id that does not exist.
+      description: The disk; V(null) if the requested snapshot id does not exist.
       type: str
       sample: disk-boot01
     snapshot_id:
-      description: The snapshot; V(null) where there is none, or, in check mode, where it would be made.
+      description: The snapshot; V(null) if there is none or, in check mode, if it would be created.
       type: str
       sample: snapshot-7dk2mq
     outcome:
       description:
-        - V(created), it was made; V(adopted), it was made, and found by its name because the answer was lost.
-        - V(present), it was there, or somebody else was already making it.
-        - V(deleted), it was deleted; V(absent), it was not there.
-        - V(pending), it is unfinished, because the time was up or O(wait=false).
-        - V(undone), it was made and deleted again because of O(all_or_nothing).
-        - V(failed), see RV(results[].msg).
+        - V(created) - the snapshot was created.
+        - V(adopted) - the snapshot was created, and found by its name because the response was lost.
+        - V(present) - the snapshot existed, or another process was already creating it.
+        - V(deleted) - the snapshot was deleted.
+        - V(absent) - the snapshot did not exist.
+        - V(pending) - unfinished, because of a timeout or O(wait=false).
+        - V(undone) - the snapshot was created and deleted again because of O(all_or_nothing).
+        - V(failed) - see RV(results[].msg).
       type: str
       sample: created
     msg:
-      description: One line for a person.
+      description: Human-readable message.
       type: str
       sample: created
     ret_code:
-      description: The API's return code, if it refused the request.
+      description: The API's return code, if it rejected the request.
       type: int
       sample: null
     request_id:
       description:
-        - Id under which the platform keeps the last request that was to change something for this item, so that its administrator
-          can find it. V(null) if there was none, or if the platform gives no ids.
+        - Id of the last write request for this item, or of the request that failed before any write, by which the administrator of the
+          platform can find it. V(null) if there was none, or if the platform returns no ids.
       type: str
       sample: 0d1d8a4c-1f4e-4c0f-9c39-6c6f3d5f9a51
 counts:
-  description: How many of RV(results) have each outcome, zeros included.
+  description: Number of RV(results) per outcome, including zeros.
   returned: when the options are valid
   type: dict
   sample: {created: 2, adopted: 0, present: 0, deleted: 0, absent: 0, pending: 0, undone: 0, failed: 0}
 snapshots:
-  description: The records of the snapshots that RV(results) is about, as they were last seen; deleted ones too.
+  description: The snapshots referred to by RV(results), as last returned by the API, including deleted ones.
   returned: when the options are valid
   type: list
   elements: dict
@@ -189,16 +192,16 @@ snapshots:
       type: str
       sample: Boot
     name:
-      description: Name of the snapshot, character for character as somebody gave it, printable or not.
+      description: Name of the snapshot, exactly as stored, including non-printable characters.
       type: str
       sample: before-patch-2026-11
     remark:
-      description: Remark of the snapshot, character for character as somebody gave it, printable or not.
+      description: Remark of the snapshot, exactly as stored, including non-printable characters.
       type: str
       sample: before the November patches
     status:
       description:
-        - Status as the API spells it, V(Createing), V(Normal), V(RollBacking), V(Deleting), V(Deleted), V(Failure) or V(Released).
+        - Status as the API spells it, such as V(Normal), V(Createing) or V(Creating), V(RollBacking) or V(Rollbacking), V(Deleting), V(Failure).
         - Only V(Normal) can be rolled back to or deleted.
       type: str
       sample: Normal
@@ -211,24 +214,24 @@ snapshots:
       type: str
       sample: zone-01
     create_time:
-      description: When the snapshot was made, in Unix seconds.
+      description: When the snapshot was created, in Unix seconds.
       type: int
       sample: 1795428000
     created_at:
-      description: When the snapshot was made, as ISO 8601 in UTC.
+      description: When the snapshot was created, as ISO 8601 in UTC.
       type: str
       sample: '2026-11-23T10:00:00Z'
     automatic:
-      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not say.
+      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not report it.
       type: bool
       sample: false
 snapshot_id:
-  description: Id of the snapshot, if exactly one disk or snapshot was asked for; V(null) in check mode if it would be made.
+  description: Id of the snapshot, if exactly one disk or snapshot was requested; V(null) in check mode if it would be created.
   returned: when the options are valid
   type: str
   sample: snapshot-7dk2mq
 api_calls:
-  description: How many requests were sent, by action.
+  description: Number of API requests, by action.
   returned: always
   type: dict
   sample: {CreateSnapshot: 2, DescribeSnapshot: 4}
@@ -244,6 +247,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LONGEST_NAME, NAME_LENGTH
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState
 
@@ -316,7 +320,8 @@ def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], na
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
-    name, remark, own_remarks = _module.text(params, "name") or "", _module.remark(params["remark"]), params["remarks"] or {}
+    longest = NAME_LENGTH if params["state"] == "present" else LONGEST_NAME
+    name, remark, own_remarks = _module.text(params, "name", longest) or "", _module.remark(params["remark"]), params["remarks"] or {}
     remarks = {disk_id: _module.remark(own_remarks.get(disk_id, remark)) for disk_id in disk_ids}
     if set(own_remarks) - set(disk_ids):
         raise _module.InputError(f"remarks names {', '.join(sorted(set(own_remarks) - set(disk_ids)))}, not among disk_ids.")

@@ -11,8 +11,8 @@ version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Lists the snapshots that the key may see, all pages of them, sorted by creation time and then by id.
-  - With several options, only the snapshots that fit all of them are listed.
+  - Lists all snapshots visible to the API key, sorted by creation time and then by id. All pages are read.
+  - With several options, only the snapshots that match all of them are listed.
 attributes:
   check_mode:
     support: full
@@ -29,7 +29,7 @@ attributes:
 options:
   snapshot_ids:
     description:
-      - Only the snapshots of these ids, each once. One that does not exist is not in the list.
+      - Only the snapshots with these ids, each once. Ids that do not exist are not in the list.
     type: list
     elements: str
     aliases: [snapshot_id]
@@ -41,15 +41,16 @@ options:
     aliases: [disk_id]
   name:
     description:
-      - Only the snapshots of exactly this name.
+      - Only the snapshots with exactly this name.
     type: str
   name_prefix:
     description:
-      - Only the snapshots whose name begins so.
+      - Only the snapshots whose name starts with this prefix.
     type: str
   status:
     description:
-      - Only the snapshots of this status, as the API spells it, such as V(Normal) or V(Createing).
+      - Only the snapshots with this status, such as V(Normal) or V(Createing). A status of one generation of the platform also matches the
+        equivalent status of the others. Case is ignored.
     type: str
 extends_documentation_fragment:
   - ucloudstack.cloud.connection
@@ -65,7 +66,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: all
 
-- name: List the usable snapshots of two disks that the patch run made
+- name: List the usable snapshots of two disks from the patch run
   ucloudstack.cloud.snapshot_info:
     disk_ids:
       - disk-boot01
@@ -74,7 +75,7 @@ EXAMPLES = r"""
     status: Normal
   register: patch
 
-- name: Show the newest one
+- name: Show the newest snapshot
   ansible.builtin.debug:
     msg: "{{ patch.snapshots | last }}"
   when: patch.snapshots | length > 0
@@ -82,7 +83,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 snapshots:
-  description: The snapshots, oldest first. On platforms of version 2 they have more fields, which are passed on in snake case.
+  description: The snapshots, oldest first. On platforms of version 2 they have more fields, which are returned in snake case.
   returned: success
   type: list
   elements: dict
@@ -100,16 +101,16 @@ snapshots:
       type: str
       sample: Boot
     name:
-      description: Name of the snapshot, character for character as somebody gave it, printable or not.
+      description: Name of the snapshot, exactly as stored, including non-printable characters.
       type: str
       sample: before-patch-2026-11
     remark:
-      description: Remark of the snapshot, character for character as somebody gave it, printable or not.
+      description: Remark of the snapshot, exactly as stored, including non-printable characters.
       type: str
       sample: before the November patches
     status:
       description:
-        - Status as the API spells it, V(Createing), V(Normal), V(RollBacking), V(Deleting), V(Deleted), V(Failure) or V(Released).
+        - Status as the API spells it, such as V(Normal), V(Createing) or V(Creating), V(RollBacking) or V(Rollbacking), V(Deleting), V(Failure).
         - Only V(Normal) can be rolled back to or deleted.
       type: str
       sample: Normal
@@ -122,19 +123,19 @@ snapshots:
       type: str
       sample: zone-01
     create_time:
-      description: When the snapshot was made, in Unix seconds.
+      description: When the snapshot was created, in Unix seconds.
       type: int
       sample: 1795428000
     created_at:
-      description: When the snapshot was made, as ISO 8601 in UTC.
+      description: When the snapshot was created, as ISO 8601 in UTC.
       type: str
       sample: '2026-11-23T10:00:00Z'
     automatic:
-      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not say.
+      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not report it.
       type: bool
       sample: false
 api_calls:
-  description: How many requests were sent, by action.
+  description: Number of API requests, by action.
   returned: always
   type: dict
   sample: {DescribeSnapshot: 1}
@@ -145,13 +146,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _snapshots
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import by_age
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LONGEST_NAME, by_age
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import same_snapshot_state
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     snapshot_ids, disk_ids = _module.ids(module.params, "snapshot_ids"), _module.ids(module.params, "disk_ids")
-    name, prefix, status = (_module.text(module.params, option) for option in ("name", "name_prefix", "status"))
+    name, prefix, status = (_module.text(module.params, option, LONGEST_NAME) for option in ("name", "name_prefix", "status"))
     deadline = _module.reading_deadline(client)
     if snapshot_ids:
         found = _snapshots.by_ids(client, snapshot_ids, deadline)

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: snapshot_rollback
-short_description: Put UCloudStack disks back to a snapshot
+short_description: Roll UCloudStack disks back to a snapshot
 version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Puts one or many disks back to a snapshot of theirs. Everything written to a disk since its snapshot is gone afterwards.
-  - Everything that can be checked is checked for all disks before the first of them is touched. After that every disk is
-    attempted, and what was rolled back stays rolled back.
-  - A disk must be detached, or its VM shut down. Where the key may not ask for disks and VMs, that is a warning, and the API
-    refuses each disk by itself.
+  - Rolls one or more disks back to one of their snapshots. All data written to a disk since its snapshot is lost.
+  - Everything that can be checked is checked for all disks before the first disk is touched. After that, every disk is
+    attempted, and disks that were rolled back stay rolled back.
+  - A disk must be detached, or its VM shut down. If the key has no permission to list disks and VMs, the module warns, and the API
+    itself rejects each disk whose VM is not shut down.
 attributes:
   check_mode:
     support: full
@@ -25,47 +25,47 @@ attributes:
     support: partial
     details:
       - With O(marker_name), a rollback is done once. Without it, every run rolls back.
-      - If the module is killed between the end of a rollback and the making of its marker, the next run rolls back once more.
-        The API cannot tell the two apart.
+      - If the module is killed between the end of a rollback and the creation of its marker, the next run rolls back once more,
+        because the API does not show that the rollback was done.
 options:
   snapshot_ids:
     description:
-      - The snapshots to go back to, each once, and only one of each disk.
+      - Ids of the snapshots to roll back to, each once, and only one per disk.
       - Either this, or O(name) and O(disk_ids), is required.
     type: list
     elements: str
     aliases: [snapshot_id]
   name:
     description:
-      - Name of the snapshots to go back to. Each of O(disk_ids) must have exactly one usable snapshot of this name.
+      - Name of the snapshots to roll back to. Each of O(disk_ids) must have exactly one usable snapshot of this name.
     type: str
   disk_ids:
     description:
-      - The disks to put back to their snapshot named O(name), each once.
+      - Ids of the disks to roll back to their snapshot named O(name), each once.
     type: list
     elements: str
     aliases: [disk_id]
   marker_name:
     description:
-      - Makes the rollback idempotent. As soon as a disk is rolled back, a snapshot of this name is made of it, whose remark
-        holds the id of the snapshot that it was put back to. A disk that has its marker is not rolled back again.
-      - Choose a new one for each incident. A snapshot of this name that marks a rollback to another snapshot is an error.
-      - It counts against the number of snapshots that a disk may have. If the marker cannot be made, the task fails after the
-        rollback and says not to repeat it.
+      - Makes the rollback idempotent. As soon as a disk is rolled back, a snapshot with this name is created, whose remark
+        contains the id of the snapshot that the disk was rolled back to. A disk that has its marker is not rolled back again.
+      - Use a new name for each rollback. A snapshot with this name that marks a rollback to another snapshot is an error.
+      - It counts against the snapshot limit of the disk. If the marker cannot be created, the task fails after the rollback and
+        warns not to run it again.
     type: str
   backup_name:
     description:
-      - Before any disk is rolled back, the present state of all disks is kept in snapshots of this name.
-      - One that is there without its marker is from an attempt that did not end. It is kept and used, and its age is told.
-      - A snapshot of this name that is no backup for this rollback and this O(marker_name) is an error.
+      - Before any disk is rolled back, the current state of all disks is kept in snapshots with this name.
+      - A backup without its marker belongs to an interrupted attempt. It is reused, and its age is reported.
+      - A snapshot with this name that is not a backup for this rollback and this O(marker_name) is an error.
       - Requires O(marker_name).
     type: str
   attach_to:
     description:
-      - The VM that each disk has to be attached to when it is rolled back, by disk id.
+      - The VM that each disk must be attached to after its rollback, by disk id.
       - Some platforms leave a disk detached after its rollback. With O(wait=true), a disk that was attached when the task started is
-        attached to the same VM again. This option is for a task that is repeated after it was interrupted in between, because
-        nothing else knows the VM then.
+        attached to the same VM again. Set this option if a task is run again after it was interrupted in between, because the
+        module cannot find out the VM then.
       - A disk that is attached to another VM is an error, before anything is written.
     type: dict
     default: {}
@@ -84,7 +84,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Put both disks of a stopped server back to the state before the patches, once
+- name: Roll both disks of a stopped server back to the state before the patches, once
   ucloudstack.cloud.snapshot_rollback:
     name: before-patch-2026-11
     disk_ids:
@@ -93,7 +93,7 @@ EXAMPLES = r"""
     marker_name: rolled-back-2026-11
   delegate_to: localhost
 
-- name: The same, and keep the present state first
+- name: Do the same, but keep the current state first
   ucloudstack.cloud.snapshot_rollback:
     name: before-patch-2026-11
     disk_ids:
@@ -102,57 +102,58 @@ EXAMPLES = r"""
     marker_name: rolled-back-2026-11
     backup_name: broken-2026-11
 
-- name: Put one disk back to one snapshot, each time that this runs
+- name: Roll one disk back to one snapshot each time the task runs
   ucloudstack.cloud.snapshot_rollback:
     snapshot_id: snapshot-7dk2mq
 """
 
 RETURN = r"""
 results:
-  description: What came of each disk or snapshot asked for, in the order asked. Also given when the task fails.
+  description: Result for each requested disk or snapshot, in the requested order. Also returned if the task fails.
   returned: when the options are valid
   type: list
   elements: dict
   contains:
     disk_id:
-      description: The disk; V(null) for a snapshot asked for by an id that does not exist.
+      description: The disk; V(null) if the requested snapshot id does not exist.
       type: str
       sample: disk-boot01
     snapshot_id:
-      description: The snapshot that the disk was put back to; V(null) where there is none.
+      description: The snapshot that the disk was rolled back to; V(null) if there is none.
       type: str
       sample: snapshot-7dk2mq
     outcome:
       description:
-        - V(rolled_back), the disk was put back; with O(wait=false), this has begun.
-        - V(joined), a rollback to this snapshot was already running, and was waited for unless O(wait=false).
-        - V(already_done), its marker shows that it was put back before.
-        - V(detached), it was put back, but the platform left it detached, and it could not be attached to its VM again. The task fails.
-        - V(pending), it is unfinished, because the time was up or another disk of the task cannot be rolled back.
-        - V(failed), see RV(results[].msg).
+        - V(rolled_back) - the disk was rolled back; with O(wait=false), the rollback was started.
+        - V(joined) - a rollback to this snapshot was already running, and was waited for unless O(wait=false).
+        - V(already_done) - its marker shows that the disk was rolled back before.
+        - V(detached) - the disk was rolled back, but the platform left it detached, and it could not be attached to its VM again. The task
+          fails.
+        - V(pending) - unfinished, because of a timeout or because another disk of the task cannot be rolled back.
+        - V(failed) - see RV(results[].msg).
       type: str
       sample: rolled_back
     msg:
-      description: One line for a person.
+      description: Human-readable message.
       type: str
       sample: rolled back, marker snapshot-9xw3fa
     ret_code:
-      description: The API's return code, if it refused the request.
+      description: The API's return code, if it rejected the request.
       type: int
       sample: null
     request_id:
       description:
-        - Id under which the platform keeps the last request that was to change something for this item, so that its administrator
-          can find it. V(null) if there was none, or if the platform gives no ids.
+        - Id of the last write request for this item, or of the request that failed before any write, by which the administrator of the
+          platform can find it. V(null) if there was none, or if the platform returns no ids.
       type: str
       sample: 0d1d8a4c-1f4e-4c0f-9c39-6c6f3d5f9a51
 counts:
-  description: How many of RV(results) have each outcome, zeros included.
+  description: Number of RV(results) per outcome, including zeros.
   returned: when the options are valid
   type: dict
   sample: {rolled_back: 2, joined: 0, already_done: 0, detached: 0, pending: 0, failed: 0}
 snapshots:
-  description: The records of the snapshots rolled back to, and of the backups and markers that the task made or used, as last seen.
+  description: The snapshots rolled back to, and the backups and markers that the task created or used, as last returned by the API.
   returned: when the options are valid
   type: list
   elements: dict
@@ -170,16 +171,16 @@ snapshots:
       type: str
       sample: Boot
     name:
-      description: Name of the snapshot, character for character as somebody gave it, printable or not.
+      description: Name of the snapshot, exactly as stored, including non-printable characters.
       type: str
       sample: before-patch-2026-11
     remark:
-      description: Remark of the snapshot, character for character as somebody gave it, printable or not.
+      description: Remark of the snapshot, exactly as stored, including non-printable characters.
       type: str
       sample: before the November patches
     status:
       description:
-        - Status as the API spells it, V(Createing), V(Normal), V(RollBacking), V(Deleting), V(Deleted), V(Failure) or V(Released).
+        - Status as the API spells it, such as V(Normal), V(Createing) or V(Creating), V(RollBacking) or V(Rollbacking), V(Deleting), V(Failure).
         - Only V(Normal) can be rolled back to or deleted.
       type: str
       sample: Normal
@@ -192,24 +193,24 @@ snapshots:
       type: str
       sample: zone-01
     create_time:
-      description: When the snapshot was made, in Unix seconds.
+      description: When the snapshot was created, in Unix seconds.
       type: int
       sample: 1795428000
     created_at:
-      description: When the snapshot was made, as ISO 8601 in UTC.
+      description: When the snapshot was created, as ISO 8601 in UTC.
       type: str
       sample: '2026-11-23T10:00:00Z'
     automatic:
-      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not say.
+      description: Whether a timer of the platform created the snapshot, and will delete it. Always V(false) if the platform does not report it.
       type: bool
       sample: false
 snapshot_id:
-  description: Id of the snapshot rolled back to, if exactly one was asked for.
+  description: Id of the snapshot rolled back to, if exactly one was requested.
   returned: when the options are valid
   type: str
   sample: snapshot-7dk2mq
 api_calls:
-  description: How many requests were sent, by action.
+  description: Number of API requests, by action.
   returned: always
   type: dict
   sample: {CreateSnapshot: 2, DescribeDisk: 1, DescribeSnapshot: 6, DescribeVMInstance: 1, RollbackSnapshot: 2}
@@ -224,8 +225,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._reattach import reattach
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Seen, is_id
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import (
+    LONGEST_NAME,
+    NAME_LENGTH,
+    Disk,
+    Seen,
+    is_id,
+)
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 
 OLDEST_BACKUP = "The oldest holds the state before the first rollback."
@@ -236,7 +244,8 @@ BACK = ("rolled_back", "joined", "already_done")
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
-    name, marker, backup = (_module.text(params, option) for option in ("name", "marker_name", "backup_name"))
+    name = _module.text(params, "name", LONGEST_NAME)
+    marker, backup = (_module.text(params, option, NAME_LENGTH) for option in ("marker_name", "backup_name"))
     if bool(snapshot_ids) == bool(disk_ids or name) or bool(disk_ids) != bool(name):
         raise _module.InputError("give either snapshot_ids, or name and disk_ids; an option that is null counts as not given.")
     if backup and not marker:
@@ -297,7 +306,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
             task.carry_out(todo)
             if wanted.wait:
                 at_home = {disk.disk_id for disk in attached.values() if disk.vm_id == homes.get(disk.disk_id)}
-                attach_again(task, [unit for unit in units if unit in todo or unit.disk_id not in at_home], homes)
+                warnings += attach_again(task, [unit for unit in units if unit in todo or unit.disk_id not in at_home], homes)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
             warnings += task.duplicates(backups, wanted.backup_name, OLDEST_BACKUP) if wanted.backup_name else []
     return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
@@ -361,19 +370,27 @@ def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall:
     return backups
 
 
-def attach_again(task: Task, units: Sequence[Unit], homes: Mapping[str, str]) -> None:
-    """Attach the disks again that their rollback left detached. One that stays detached is a failure, for its VM cannot be started."""
+def attach_again(task: Task, units: Sequence[Unit], homes: Mapping[str, str]) -> list[str]:
+    """Attach the disks again that their rollback left detached. One that stays detached is a failure, for its VM cannot be started.
+
+    Returns warnings.
+    """
     back = [unit for unit in units if unit.step.outcome in BACK and unit.disk_id in homes]
-    steps = reattach(task, {unit.disk_id: homes[unit.disk_id] for unit in back}) if back else {}
+    try:
+        steps = reattach(task, {unit.disk_id: homes[unit.disk_id] for unit in back}) if back else {}
+    except NoPermissionError as error:
+        return [f"It could not be checked that {', '.join(unit.disk_id for unit in back)} did not end detached: {error}"]
     for unit in back:
-        step = steps.get(unit.disk_id)
-        if step and step.outcome == "detached":
+        step = steps[unit.disk_id]
+        foretold = unit.first is not None and unit.first.outcome == "already_done"  # then attaching is all that could change
+        changed = step.changed or (unit.step.changed and not foretold)
+        if step.outcome == "detached":
             msg = f"{unit.step.msg.rstrip('.')}; not attached to VM {step.vm_id}: {step.msg}. Attach it before the VM is started"
-            changed, codes = unit.step.changed or step.changed, {"ret_code": step.ret_code, "request_id": step.request_id}
-            unit.step = replace(unit.step, outcome="detached", failed=True, changed=changed, msg=msg, **codes)
-        elif step and step.changed:
-            msg = f"{unit.step.msg}; attached to VM {step.vm_id} again"
-            unit.step = replace(unit.step, changed=True, msg=msg, request_id=step.request_id)
+            unit.step = replace(unit.step, outcome="detached", failed=True, msg=msg, ret_code=step.ret_code, request_id=step.request_id)
+        elif step.changed:
+            unit.step = replace(unit.step, msg=f"{unit.step.msg}; attached to VM {step.vm_id} again", request_id=step.request_id)
+        unit.step = replace(unit.step, changed=changed)
+    return []
 
 
 def leave(units: Sequence[Unit], why: str) -> None:

@@ -11,8 +11,8 @@ version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Lists the VMs that the key may see, all pages of them, sorted by id. So nobody has to keep lists of disk ids.
-  - With several options, only the VMs that fit all of them are listed.
+  - Lists all VMs visible to the API key, sorted by id. All pages are read. Useful to look up the disks of a VM.
+  - With several options, only the VMs that match all of them are listed.
 attributes:
   check_mode:
     support: full
@@ -29,13 +29,13 @@ attributes:
 options:
   vm_ids:
     description:
-      - Only the VMs of these ids, each once. One that does not exist is not in the list.
+      - Only the VMs with these ids, each once. Ids that do not exist are not in the list.
     type: list
     elements: str
     aliases: [vm_id]
   name:
     description:
-      - Only the VMs of exactly this name.
+      - Only the VMs with exactly this name.
     type: str
 extends_documentation_fragment:
   - ucloudstack.cloud.connection
@@ -46,13 +46,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Find the disks of a VM
+- name: Look up the disks of a VM
   ucloudstack.cloud.vm_info:
     vm_id: vm-web07
   delegate_to: localhost
   register: web07
 
-- name: Snapshot all of them
+- name: Snapshot all disks of the VM
   ucloudstack.cloud.snapshot:
     name: before-patch-2026-11
     disk_ids: "{{ web07.disk_ids }}"
@@ -71,7 +71,7 @@ vms:
       type: str
       sample: vm-web07
     name:
-      description: Name of the VM, character for character as somebody gave it, printable or not.
+      description: Name of the VM, exactly as stored, including non-printable characters.
       type: str
       sample: web07
     state:
@@ -116,7 +116,7 @@ vms:
         external:
           description:
             - Whether the disk is a LUN of external storage, which the platform cannot snapshot. Always V(false) if the platform does
-              not say.
+              not report it.
           type: bool
           sample: false
 disk_ids:
@@ -126,7 +126,7 @@ disk_ids:
   elements: str
   sample: [disk-boot01, disk-data01]
 api_calls:
-  description: How many requests were sent, by action.
+  description: Number of API requests, by action.
   returned: always
   type: dict
   sample: {DescribeVMInstance: 1}

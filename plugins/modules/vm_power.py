@@ -11,9 +11,9 @@ version_added: 0.1.0
 author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
-  - Makes sure that one or many VMs are running or off. A disk can be rolled back only while its VM is off.
-  - Before a VM is started or stopped, its disks are waited for until none of them is being snapshotted or rolled back, since
-    starting or stopping it at that moment may break a snapshot.
+  - Ensures that one or more VMs are running or off. A disk can be rolled back only while its VM is off.
+  - Before a VM is started or stopped, the module waits until none of its disks is being snapshotted or rolled back, because
+    starting or stopping the VM at that moment may break a snapshot.
 attributes:
   check_mode:
     support: full
@@ -24,24 +24,24 @@ attributes:
 options:
   vm_ids:
     description:
-      - The VMs, each once.
+      - Ids of the VMs, each once.
     type: list
     elements: str
     required: true
     aliases: [vm_id]
   state:
     description:
-      - V(started), the VM runs.
-      - V(stopped), the VM is off; its guest is asked to shut down, and may hang in doing so.
-      - V(powered_off), the VM is off; the plug is pulled on a guest that runs, and what it has not written is lost. The module never
-        chooses this by itself. It is the way out of a guest that hangs.
+      - V(started) - the VM is running.
+      - V(stopped) - the VM is off; it is shut down through the guest operating system, which may hang.
+      - V(powered_off) - the VM is off; a running guest is powered off immediately, and data that it has not written is lost. The module never
+        chooses this by itself. Use it if a guest hangs.
     type: str
     choices: [started, stopped, powered_off]
     required: true
   wait:
     description:
-      - Whether to wait until the VMs have reached the state. Disks at work, and states that must end before, are waited for all the
-        same.
+      - Whether to wait until the VMs have reached the state. Busy disks, and transitional states that must end first, are waited for
+        in any case.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -54,7 +54,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Shut two VMs down
+- name: Shut down two VMs
   ucloudstack.cloud.vm_power:
     vm_ids:
       - vm-web07
@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: What came of each VM, in the order asked. Also given when the task fails.
+  description: Result for each VM, in the requested order. Also returned if the task fails.
   returned: when the options are valid
   type: list
   elements: dict
@@ -87,33 +87,33 @@ results:
       sample: Running
     outcome:
       description:
-        - V(started), V(stopped) or V(powered_off), the task did it.
-        - V(unchanged), it was so, or came to be so without this task.
-        - V(pending), it is not so yet, because the time was up or O(wait=false).
-        - V(failed), see RV(results[].msg).
+        - V(started), V(stopped) or V(powered_off) - this task changed the VM to that state.
+        - V(unchanged) - already in that state, or reached it without this task.
+        - V(pending) - not in that state yet, because of a timeout or O(wait=false).
+        - V(failed) - see RV(results[].msg).
       type: str
       sample: stopped
     msg:
-      description: One line for a person.
+      description: Human-readable message.
       type: str
       sample: was Running, is Stopped
     ret_code:
-      description: The API's return code, if it refused the request.
+      description: The API's return code, if it rejected the request.
       type: int
       sample: null
     request_id:
       description:
-        - Id under which the platform keeps the last request that was to change something for this item, so that its administrator
-          can find it. V(null) if there was none, or if the platform gives no ids.
+        - Id of the last write request for this item, or of the request that failed before any write, by which the administrator of the
+          platform can find it. V(null) if there was none, or if the platform returns no ids.
       type: str
       sample: 0d1d8a4c-1f4e-4c0f-9c39-6c6f3d5f9a51
 counts:
-  description: How many of RV(results) have each outcome, zeros included.
+  description: Number of RV(results) per outcome, including zeros.
   returned: when the options are valid
   type: dict
   sample: {started: 0, stopped: 2, powered_off: 0, unchanged: 0, pending: 0, failed: 0}
 api_calls:
-  description: How many requests were sent, by action.
+  description: Number of API requests, by action.
   returned: always
   type: dict
   sample: {DescribeDisk: 3, DescribeVMInstance: 3, StopVMInstance: 2}

@@ -17,11 +17,13 @@ import yaml
 from conftest import COLLECTIONS
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
+SECONDS = ("--snapshot-seconds", "1", "--rollback-seconds", "1")
+"""How long the emulated cloud works on a snapshot and on a rollback."""
 
 
 @pytest.fixture(scope="session")
 def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stage.Cloud]:
-    with stage.emulator(tmp_path_factory.mktemp("cloud"), "--snapshot-seconds", "1", "--rollback-seconds", "1") as cloud:
+    with stage.emulator(tmp_path_factory.mktemp("cloud"), *SECONDS) as cloud:
         yield cloud
 
 

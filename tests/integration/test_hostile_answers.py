@@ -6,18 +6,26 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import stage
 from conftest import COLLECTIONS
 
-from .conftest import Fleet, Play
+from .conftest import SECONDS, Fleet, Play
 
 RUNS = "{{ lookup('pipe', 'touch fooled') }}"
 LINE = "\nok: [fooled]\n\x1b[2J\u202e\u200b"
 REMARK = f"ucloudstack.cloud {LINE}{RUNS}"
 NAMES = ["ansible-\nok: [fooled]", "ansible-\x1b[2J{{7*191}}\u202e\u200b", "ansible-1"]
+
+
+@pytest.fixture(scope="module")
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stage.Cloud]:
+    """One of the oldest generation, the only one that takes any text for a name."""
+    with stage.emulator(tmp_path_factory.mktemp("any-names"), *SECONDS, generation="1.x") as cloud:
+        yield cloud
 
 
 @pytest.fixture

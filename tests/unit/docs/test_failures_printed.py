@@ -118,7 +118,8 @@ def test_quota(cloud: Emulator, snapshot: Run, disk: str) -> None:
     for number in range(10):
         cloud.state.add_snapshot(disk, f"old-{number}")
     answer = snapshot()
-    assert printed(answer, "… the disk has as many snapshots as it may have …") and answer.results[0]["ret_code"] == cloud.generation.codes[Reason.SNAPSHOT_LIMIT]
+    assert printed(answer, "… the disk has as many snapshots as it may have …")
+    assert answer.results[0]["ret_code"] == cloud.generation.codes[Reason.SNAPSHOT_LIMIT]
 
 
 def test_vm_that_is_on(cloud: Emulator, run: Run) -> None:

@@ -54,6 +54,7 @@ def in_order(cloud: dict[str, list[str]]) -> dict[str, list[str]]:
 def test_create_and_delete(client: Client, cloud: Emulator, ticks: Any) -> None:
     disk_id = cloud.state.add_disk("data", 1)
     snapshot_id = _snapshots.create(client, disk_id, "before", "kernel", ticks.deadline()).created
+    assert snapshot_id
     (snapshot,) = _snapshots.by_ids(client, [snapshot_id], ticks.deadline())
     assert (snapshot.snapshot_id, snapshot.disk_id, snapshot.name, snapshot.remark) == (snapshot_id, disk_id, "before", "kernel")
     with pytest.raises(RefusedError):

@@ -80,7 +80,9 @@ def test_a_vm_that_is_not_listed_is_warned_of(
     (boot, _data) = cloud.state.find_disks(vm_id=vm)
     monkeypatch.setattr(_vms, "by_ids", lambda *args: [])
     disks, (warning,) = _vms.attachments(client, [boot], ticks.deadline())
-    assert disks == {boot: Disk(boot, cloud.generation.spell_disk("Bound"), vm, "")} and vm in warning and "not listed for this key" in warning
+    assert (
+        disks == {boot: Disk(boot, cloud.generation.spell_disk("Bound"), vm, "")} and vm in warning and "not listed for this key" in warning
+    )
 
 
 @pytest.mark.parametrize("action", ["DescribeDisk", "DescribeVMInstance"])

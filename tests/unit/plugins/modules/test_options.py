@@ -57,8 +57,7 @@ def of_modules(modules: tuple[str, ...], *cases: tuple[dict[str, Any], list[str]
         ),
         *of_modules(
             ACTING,
-            ({"name": "n" * 31}, ["name", "31 characters", "30"]),
-            ({"name": "快" * 31}, ["name", "31 characters"]),
+            ({"name": "n" * 129}, ["name", "129 characters"]),
             ({"name": ""}, ["name", "empty"]),
             ({"name": None}, ["name"]),
             ({"disk_ids": None}, ["disk_ids"]),
@@ -72,6 +71,9 @@ def of_modules(modules: tuple[str, ...], *cases: tuple[dict[str, Any], list[str]
         ),
         *of_modules(
             ("snapshot",),
+            ({"name": "n" * 31}, ["name", "31 characters", "30"]),
+            ({"name": "快" * 31}, ["name", "31 characters"]),
+            ({**ABSENT, "name": "n" * 129}, ["name", "129 characters", "128"]),
             ({"remark": "r" * 101}, ["remark", "101 characters", "100"]),
             ({"remark": "备" * 101}, ["remark", "101 characters", "100"]),
             ({"disk_ids": None, "name": None, "snapshot_ids": ["snapshot-1"]}, ["snapshot_ids", "state=absent"]),

@@ -59,9 +59,9 @@ def test_300_disks_and_several_pages(cloud: Emulator, run: Run, writes: Run) -> 
 def test_parallelism_is_reached_and_never_passed(cloud: Emulator, run: Run, monkeypatch: pytest.MonkeyPatch, parallelism: int) -> None:
     at_once: list[int] = []
     active, lock, together = Counter[str](), threading.Lock(), threading.Barrier(parallelism)
-    create: Callable[..., str] = _snapshots.create
+    create = _snapshots.create
 
-    def counting(*args: Any) -> str:
+    def counting(*args: Any) -> Any:
         with lock:
             active["now"] += 1
             at_once.append(active["now"])
@@ -160,6 +160,61 @@ def test_useless_snapshot_of_that_name_does_not_count(cloud: Emulator, run: Run,
     assert answer.outcomes == ["created"] and answer.snapshot_id != useless
 
 
+# ---- snapshots that a timer of the platform created
+
+
+@pytest.fixture
+def told_apart(cloud: Emulator) -> bool:
+    """Whether this generation says which snapshots a timer created."""
+    return "Type" in cloud.generation.fields["snapshot"]
+
+
+def test_automatic_snapshot_of_that_name_does_not_count(
+    cloud: Emulator, run: Run, disk: str, place: Run, named: Find, told_apart: bool
+) -> None:
+    automatic = place(disk, "x", timer_id="timer-1")
+    first, second = (run("snapshot", name="x", disk_ids=[disk]) for _turn in range(2))
+    assert (first.outcomes, first.told, first.failed) == (["created" if told_apart else "present"], [], False)
+    assert (first.snapshot_id != automatic) == told_apart and len(named(disk, "x")) == 1 + told_apart
+    assert (second.outcomes, second.snapshot_id, second.told) == (["present"], first.snapshot_id, [])
+    assert [record["automatic"] for record in second.snapshots] == [False]
+
+
+def test_automatic_snapshot_that_is_being_created_is_not_joined(cloud: Emulator, run: Run, disk: str, told_apart: bool) -> None:
+    automatic = cloud.state.create_snapshot(disk, "x", seconds=60, timer_id="timer-1")
+    answer = run("snapshot", name="x", disk_ids=[disk])
+    assert (answer.outcomes, answer.snapshot_id != automatic) == (["created" if told_apart else "present"], told_apart)
+
+
+def test_automatic_snapshot_is_not_adopted_after_a_lost_answer(
+    cloud: Emulator, run: Run, disk: str, place: Run, meanwhile: Run, told_apart: bool
+) -> None:
+    automatic: list[str] = []
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "drop", "count": 1})
+    meanwhile(lambda: automatic.append(place(disk, "x", timer_id="timer-1", age=-5)), when=lambda: cloud.calls("CreateSnapshot"))
+    answer = run("snapshot", name="x", disk_ids=[disk])
+    assert (answer.outcomes, [answer.snapshot_id] != automatic) == (["created" if told_apart else "adopted"], told_apart)
+    assert len(cloud.calls("CreateSnapshot")) == 1 + told_apart
+
+
+def test_ours_is_adopted_after_a_lost_answer_and_not_the_newer_automatic_one(
+    cloud: Emulator, run: Run, disk: str, place: Run, meanwhile: Run
+) -> None:
+    automatic: list[str] = []
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "lose_answer"})
+    meanwhile(lambda: automatic.append(place(disk, "x", timer_id="timer-1", age=-5)), when=lambda: cloud.calls("CreateSnapshot"))
+    answer = run("snapshot", name="x", disk_ids=[disk], remark="ours")
+    assert (answer.outcomes, answer.snapshots[0]["remark"], len(cloud.calls("CreateSnapshot"))) == (["adopted"], "ours", 1)
+    assert answer.snapshot_id not in automatic
+
+
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_absent_deletes_an_automatic_snapshot_too(cloud: Emulator, run: Run, disk: str, place: Run, named: Find, by: str) -> None:
+    automatic = place(disk, "x", timer_id="timer-1")
+    options = {"name": "x", "disk_ids": [disk]} if by == "name" else {"snapshot_ids": [automatic]}
+    assert (run("snapshot", **options, state="absent").outcomes, named(disk, "x")) == (["deleted"], [])
+
+
 def test_snapshot_of_that_name_of_another_disk_or_of_a_longer_name_does_not_count(cloud: Emulator, run: Run, disks: list[str]) -> None:
     cloud.state.add_snapshot(disks[1], "x")
     cloud.state.add_snapshot(disks[0], "x2")
@@ -195,7 +250,11 @@ def test_disk_busy_with_another_snapshot_is_waited_for(cloud: Emulator, run: Run
 def test_disk_busy_until_the_deadline_fails_and_the_same_task_again_carries_on(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
     cloud.state.create_snapshot(disk, "other", seconds=100)
     first = run("snapshot", name="x", disk_ids=[disk], wait_timeout=60)
-    assert (first.failed, first.outcomes, first.results[0]["ret_code"]) == (True, ["failed"], cloud.generation.codes[Reason.SNAPSHOT_IN_PROGRESS])
+    assert (first.failed, first.outcomes, first.results[0]["ret_code"]) == (
+        True,
+        ["failed"],
+        cloud.generation.codes[Reason.SNAPSHOT_IN_PROGRESS],
+    )
     assert disk in first.msg and "60 s" in first.msg and not named(disk, "x")
     assert run("snapshot", name="x", disk_ids=[disk], wait_timeout=60).outcomes == ["created"]
     assert len(named(disk, "x")) == 1
@@ -233,7 +292,11 @@ def test_four_of_five_are_made_and_the_result_says_which_failed_and_why(cloud: E
     assert (answer.failed, answer.changed) == (True, True)
     assert answer.outcomes == ["created", "created", "failed", "created", "created"]
     missing = cloud.generation.codes[Reason.DISK_MISSING]
-    assert (answer.results[2]["ret_code"], answer.results[2]["disk_id"], answer.results[2]["snapshot_id"]) == (missing, "disk-missing", None)
+    assert (answer.results[2]["ret_code"], answer.results[2]["disk_id"], answer.results[2]["snapshot_id"]) == (
+        missing,
+        "disk-missing",
+        None,
+    )
     assert answer.msg.startswith("1 of 5 failed: disk-missing: ") and "does not exist" in answer.msg and "\n" not in answer.msg
     assert (answer.counts["created"], answer.counts["failed"], len(answer.snapshots)) == (4, 1, 4)
 

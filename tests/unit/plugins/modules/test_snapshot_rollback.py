@@ -711,17 +711,29 @@ def test_disk_that_was_detached_before_stays_detached(cloud: Emulator, run: Run,
     assert (cloud.state.disk(disk).vm_id, cloud.calls("AttachDisk")) == ("", [])
 
 
-def test_disk_that_stays_attached_is_listed_once_after_its_rollback_and_not_written_to(cloud: Emulator, server: Server, roll_back: Run) -> None:
+def test_disk_that_stays_attached_is_listed_once_after_its_rollback_and_not_written_to(
+    cloud: Emulator, server: Server, roll_back: Run
+) -> None:
     answer = roll_back(**MARKED)
     assert (answer.api_calls["DescribeDisk"], cloud.calls("AttachDisk")) == (2, [])
 
 
-def test_without_wait_nothing_is_attached(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
-    assert (roll_back(wait=False).outcomes, cloud.calls("AttachDisk")) == (["rolled_back"] * 2, [])
+def test_without_wait_nothing_is_attached_or_listed_for_it(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
+    answer = roll_back(wait=False)
+    assert (answer.outcomes, answer.api_calls["DescribeDisk"], cloud.calls("AttachDisk")) == (["rolled_back"] * 2, 1, [])
+
+
+def test_disks_whose_marker_is_refused_are_attached_again_all_the_same(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
+    cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 7000})
+    answer = roll_back(**MARKED)
+    assert (answer.outcomes, answer.failed, homes(cloud, detaching)) == (["rolled_back"] * 2, True, [detaching.vm_id] * 2)
+    assert "not repeat the task once the VM was started" in answer.msg and f"attached to VM {detaching.vm_id} again" in answer.msg
 
 
 @pytest.mark.parametrize(
-    "fault", [{"kind": "lose_answer"}, {"kind": "http_status", "status": 502, "done": True}, {"kind": "empty"}], ids=lambda fault: fault["kind"]
+    "fault",
+    [{"kind": "lose_answer"}, {"kind": "http_status", "status": 502, "done": True}, {"kind": "empty"}],
+    ids=lambda fault: fault["kind"],
 )
 def test_attached_but_the_answer_lost_is_adopted_and_not_sent_twice(
     cloud: Emulator, detaching: Server, roll_back: Run, fault: dict[str, Any]
@@ -788,7 +800,30 @@ def test_repeat_with_attach_to_attaches_what_was_left_detached(
     assert all(f"attached to VM {detaching.vm_id} again" in entry["msg"] for entry in answer.results)
 
 
-def test_repeat_with_attach_to_that_fails_is_detached_and_unchanged(cloud: Emulator, detaching: Server, left_detached: Any, run: Run) -> None:
+def test_check_mode_foretells_that_a_repeat_attaches(
+    cloud: Emulator, detaching: Server, left_detached: Any, roll_back: Run, writes: Run
+) -> None:
+    options = {**MARKED, "attach_to": dict.fromkeys(detaching.disks, detaching.vm_id)}
+    check = roll_back(**options, _check=True, _diff=True)
+    assert (check.outcomes, check.changed, writes()) == (["already_done"] * 2, True, [])
+    real = roll_back(**options, _diff=True)
+    again = roll_back(**options, _check=True, _diff=True)
+    assert (real.changed, real.diff) == (True, check.diff) and detaching.vm_id in real.diff["after"]
+    assert (again.changed, again.diff["before"]) == (False, again.diff["after"])
+
+
+def test_repeat_with_attach_to_warns_where_disks_may_not_be_listed(
+    cloud: Emulator, detaching: Server, left_detached: Any, roll_back: Run
+) -> None:
+    cloud.add_faults({"action": "DescribeDisk", "kind": "refuse", "ret_code": 150})
+    answer = roll_back(**MARKED, attach_to=dict.fromkeys(detaching.disks, detaching.vm_id))
+    assert (answer.outcomes, answer.changed) == (["already_done"] * 2, False)
+    assert any(f"{', '.join(detaching.disks)} did not end detached" in warning for warning in answer.told)
+
+
+def test_repeat_with_attach_to_that_fails_is_detached_and_unchanged(
+    cloud: Emulator, detaching: Server, left_detached: Any, run: Run
+) -> None:
     cloud.add_faults(attach(kind="refuse", ret_code=2204))
     disk_id = detaching.disks[0]
     answer = run("snapshot_rollback", name="x", disk_ids=[disk_id], **MARKED, attach_to={disk_id: detaching.vm_id})
@@ -858,16 +893,12 @@ def test_attach_to_names_a_disk_that_is_not_rolled_back(cloud: Emulator, server:
         ({"attach_to": {"": "vm-1"}}, "attach_to must name a disk and its VM"),
     ],
 )
-def test_attach_to_that_makes_no_sense_is_refused_before_any_call(
-    cloud: Emulator, run: Run, options: dict[str, Any], said: str
-) -> None:
+def test_attach_to_that_makes_no_sense_is_refused_before_any_call(cloud: Emulator, run: Run, options: dict[str, Any], said: str) -> None:
     answer = run("snapshot_rollback", **{"name": "x", "disk_ids": ["disk-1"], **options})
     assert answer.failed and said in answer.msg and "\n" not in answer.msg and cloud.calls() == []
 
 
-def test_key_that_may_not_ask_for_disks_is_a_warning_and_nothing_is_attached(
-    cloud: Emulator, detaching: Server, roll_back: Run
-) -> None:
+def test_key_that_may_not_ask_for_disks_is_a_warning_and_nothing_is_attached(cloud: Emulator, detaching: Server, roll_back: Run) -> None:
     cloud.add_faults({"action": "DescribeDisk", "kind": "refuse", "ret_code": 150})
     answer = roll_back(**MARKED)
     assert (answer.outcomes, answer.failed, detaching.held()) == (["rolled_back"] * 2, False, [GOOD] * 2)
@@ -879,7 +910,9 @@ def test_time_up_while_it_attaches_is_detached_and_says_what_to_do(cloud: Emulat
     answer = roll_back(**MARKED, wait_timeout=60)
     assert (answer.outcomes, answer.failed, answer.changed) == (["detached"] * 2, True, True)
     assert [len(named(each, "m")) for each in detaching.disks] == [1, 1]
-    assert all(each in answer.msg for each in (*detaching.disks, detaching.vm_id, "60 s", "RetCode 2502", "Attach it before the VM is started"))
+    assert all(
+        each in answer.msg for each in (*detaching.disks, detaching.vm_id, "60 s", "RetCode 2502", "Attach it before the VM is started")
+    )
     assert "\n" not in answer.msg
 
 

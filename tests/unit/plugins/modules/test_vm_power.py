@@ -196,6 +196,20 @@ def test_snapshot_of_a_disk_is_waited_for_before_it_acts(cloud: Emulator, vm: Ru
     assert len(cloud.calls(ACTION[wanted])) == 2
 
 
+@pytest.mark.parametrize("wanted", WANTED)
+def test_snapshot_of_a_disk_is_waited_for_whether_or_not_the_state_of_the_disk_shows_it(
+    cloud: Emulator, vm: Run, power: Run, writes: Run, wanted: str
+) -> None:
+    """The API would take the write, and the snapshot might be broken."""
+    vm_id = vm(FROM[wanted])
+    (disk_id,) = disks_of(cloud, vm_id)
+    cloud.state.create_snapshot(disk_id, "x", seconds=90)
+    cloud.add_faults({"action": ACTION[wanted], "kind": "busy_disks_ignored"})
+    answer = power(wanted, vm_id)
+    (call,) = cloud.calls(ACTION[wanted])
+    assert (answer.outcomes, call["at"] - cloud.calls()[0]["at"] >= 90) == ([wanted], True)
+
+
 def test_disk_at_work_until_the_deadline_leaves_it_pending_and_untouched(cloud: Emulator, vm: Run, power: Run, writes: Run) -> None:
     vm_id = vm()
     (disk_id,) = disks_of(cloud, vm_id)
@@ -247,6 +261,16 @@ def test_guest_that_hangs_does_not_hold_up_the_others(cloud: Emulator, vm: Run, 
     answer = power("stopped", good, bad, wait_timeout=60)
     assert (answer.outcomes, answer.counts["pending"], answer.changed) == (["stopped", "pending"], 1, True)
     assert answer.msg.startswith(f"1 of 2 failed: {bad}: ")
+
+
+def test_guest_that_hangs_in_restarting_is_powered_off_and_nothing_else_is_tried(cloud: Emulator, vm: Run, power: Run, writes: Run) -> None:
+    vm_id = vm()
+    cloud.state.restart_vm(vm_id, hangs=True)
+    stopped = power("stopped", vm_id, wait_timeout=60)
+    assert (stopped.outcomes, stopped.changed, writes()) == (["pending"], False, []) and "last seen Restarting" in stopped.msg
+    answer = power("powered_off", vm_id)
+    assert (answer.outcomes, answer.results[0]["previous_state"], writes()) == (["powered_off"], "Restarting", ["PoweroffVMInstance"])
+    assert cloud.state.vm(vm_id).state == "Stopped"
 
 
 # ---- time-out, and without waiting
@@ -360,6 +384,44 @@ def test_refusal_that_passes_is_waited_out(cloud: Emulator, vm: Run, power: Run,
     cloud.add_faults({"action": ACTION[wanted], "kind": "refuse", "ret_code": code, "count": 3})
     answer = power(wanted, vm(FROM[wanted]))
     assert (answer.outcomes, answer.told, len(cloud.calls(ACTION[wanted]))) == ([wanted], [], 4)
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+@pytest.mark.parametrize(("code", "of_the_account"), [(1005, "the account is frozen"), (1006, "the account is not activated")])
+def test_refused_for_a_state_that_is_not_seen_fails_after_30_seconds_and_says_both_meanings(
+    cloud: Emulator, vm: Run, power: Run, refusal: Run, virtual_time: Any, wanted: str, code: int, of_the_account: str
+) -> None:
+    vm_id = vm(FROM[wanted])
+    cloud.add_faults({"action": ACTION[wanted], "kind": "refuse", "ret_code": code})
+    answer = power(wanted, vm_id)
+    assert (answer.outcomes, answer.changed, answer.results[0]["ret_code"]) == (["failed"], False, code)
+    assert answer.msg.startswith(f"1 of 1 failed: {vm_id}: {ACTION[wanted]}: ") and "\n" not in answer.msg
+    assert all(each in answer.msg for each in ("the VM is in a state that forbids this (2.x)", of_the_account, refusal(answer.results[0])))
+    first, *_rest, last = (call["at"] for call in cloud.calls(ACTION[wanted]))
+    assert 30 <= last - first < 60 and virtual_time.now() < 60
+
+
+@pytest.mark.parametrize("code", [201, 1005, 1006, 2011, 2015])
+def test_refused_for_a_state_that_is_seen_passing_is_waited_for(cloud: Emulator, vm: Run, power: Run, meanwhile: Run, code: int) -> None:
+    vm_id = vm()
+
+    def move(state: str) -> None:
+        cloud.state._db.execute("UPDATE vms SET state = ?", (state,))
+
+    cloud.add_faults({"action": "StopVMInstance", "kind": "refuse", "ret_code": code})
+    meanwhile(lambda: move("Migrating"), after=20)
+    meanwhile(lambda: move("Running"), after=100)
+    meanwhile(cloud.faults.clear, after=110)
+    answer = power("stopped", vm_id)
+    assert (answer.outcomes, answer.failed, cloud.calls("StopVMInstance")[-1]["ret_code"]) == (["stopped"], False, 0)
+
+
+@pytest.mark.parametrize("code", [201, 1005, 1006, 2011, 2015])
+def test_power_off_refused_while_it_starts_is_waited_for(cloud: Emulator, vm: Run, power: Run, meanwhile: Run, code: int) -> None:
+    vm_id = vm("Starting", becomes="Running", after=90)
+    cloud.add_faults({"action": "PoweroffVMInstance", "kind": "refuse", "ret_code": code})
+    meanwhile(cloud.faults.clear, after=100)
+    assert power("powered_off", vm_id).outcomes == ["powered_off"]
 
 
 def test_refusal_until_the_deadline_is_pending_unchanged_and_told(cloud: Emulator, vm: Run, power: Run) -> None:
