@@ -26,15 +26,15 @@ PLACES = {
     "_snapshots:create": "snapshot",
     "_vms:attachments": "snapshot_rollback",
     "_vms:with_disk_states": "vm_power",
-    "_client:_session": "snapshot_info",
+    "_transport:_session": "snapshot_info",
     "_client:flatten": "vm_info",
     "_client:signature": "vm_info",
     "_client:Pace.faster": "vm_info",
     "_client:Client.listing": "snapshot_info",
     "_client:Client._exchange": "snapshot_info",
-    "_client:Client._post": "snapshot_info",
-    "_client:RevocableBody.read": "snapshot",
-    "_client:_parsed": "vm_info",
+    "_transport:Transport.post": "snapshot_info",
+    "_transport:RequestBody.read": "snapshot",
+    "_answers:_sound": "vm_info",
     "_records:Snapshot.from_api": "snapshot_info",
     "_records:Vm.as_result": "vm_info",
     "_errors:UCloudStackError.__init__": "snapshot_info",
@@ -55,7 +55,7 @@ def leaks(secrets: Iterable[str], texts: Mapping[str, str]) -> list[str]:
 
 
 def break_at(place: str, put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Have a function raise an exception that nobody expects, from now on: ``break_at("_client:Client._post")``."""
+    """Have a function raise an exception that nobody expects, from now on: ``break_at("_client:Client._exchange")``."""
     layer, _colon, path = place.partition(":")
     target: Any = importlib.import_module(f"ansible_collections.ucloudstack.cloud.plugins.module_utils.{layer}")
     *owners, name = path.split(".")

@@ -108,11 +108,12 @@ class Cloud:
 
     def call(self, action: str, **params: Any) -> dict[str, Any]:
         """One call of the API, by the collection's own client."""
-        from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+        from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+        from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
         given = self.connection
         config = Config(given["api_url"], given["public_key"], given["private_key"], given["region"])
-        return Client(config).write(action, params)
+        return Client(config).call(action, params)
 
     def disk(self, name: str) -> dict[str, str]:
         """A new, detached disk of 1 GB that begins with some bytes of its own; its id and the path of its bytes."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _snapshots, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Answer, Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline, growing
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     FatalError,
@@ -22,7 +23,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     NotSentError,
     RefusedError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
     WrongStateError,
 )
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Seen, Sent, Snapshot, Step
@@ -134,7 +135,7 @@ def sent_once(
 
 def fate_of(error: UCloudStackError) -> str:
     """What an exception of the client says of a write: ``unknown``, ``refused`` (for now), ``wrong_state`` or ``failed``."""
-    if isinstance(error, (UnknownFateError, GatewayError)):
+    if isinstance(error, (UnknownOutcomeError, GatewayError)):
         return "unknown"
     if isinstance(error, WrongStateError):
         return "wrong_state"
@@ -243,7 +244,7 @@ class Task:
         if any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
             try:
                 disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
-            except (NotSentError, UnknownFateError) as error:
+            except (NotSentError, UnknownOutcomeError) as error:
                 raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
             if disk and _plan.is_on(disk):
                 raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")

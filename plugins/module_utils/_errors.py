@@ -27,7 +27,7 @@ class NotSentError(UCloudStackError):
     """The request did not reach the API: it may be sent again."""
 
 
-class UnknownFateError(UCloudStackError):
+class UnknownOutcomeError(UCloudStackError):
     """The work may have been done: look before anything else."""
 
 
@@ -82,10 +82,10 @@ _BIN = "Look into the recycle bin."
 # Classes are a reading of the texts of the guides, 1.x and 2.x; where a number means two things, the more careful class counts.
 # 2026 has no list of codes.
 RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
-    2: (UnknownFateError, "internal error", _SUPPORT),
+    2: (UnknownOutcomeError, "internal error", _SUPPORT),
     3: (FatalError, "a parameter is missing", _OPTIONS),
     4: (FatalError, "a parameter is malformed", _OPTIONS),
-    100: (UnknownFateError, "the request failed", _TRY_LATER),
+    100: (UnknownOutcomeError, "the request failed", _TRY_LATER),
     101: (FatalError, "the request lacks its action", _SUPPORT),
     102: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
     103: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
@@ -95,17 +95,17 @@ RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
     107: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
     108: (FatalError, "the request lacks something or its credentials are not accepted", _KEYS),
     109: (FatalError, "the signature is wrong", _KEYS),
-    110: (UnknownFateError, "the platform timed out, or does not know this action", _TRY_LATER),
+    110: (UnknownOutcomeError, "the platform timed out, or does not know this action", _TRY_LATER),
     111: (NoPermissionError, "no permission", _PERMISSION),
     112: (NoPermissionError, "the address of this host is not on the tenant's list", _PERMISSION),
     113: (FatalError, "a parameter is wrong", _OPTIONS),
     114: (NoPermissionError, "no permission", _PERMISSION),
-    130: (UnknownFateError, "a service of the platform is abnormal", _TRY_LATER),
+    130: (UnknownOutcomeError, "a service of the platform is abnormal", _TRY_LATER),
     140: (FatalError, "a parameter is wrong", _OPTIONS),
     150: (NoPermissionError, "no permission", _PERMISSION),
-    151: (UnknownFateError, "the platform's cache is abnormal", _TRY_LATER),
-    152: (UnknownFateError, "a call inside the platform failed", _TRY_LATER),
-    153: (UnknownFateError, "the platform's gateway is abnormal", _TRY_LATER),
+    151: (UnknownOutcomeError, "the platform's cache is abnormal", _TRY_LATER),
+    152: (UnknownOutcomeError, "a call inside the platform failed", _TRY_LATER),
+    153: (UnknownOutcomeError, "the platform's gateway is abnormal", _TRY_LATER),
     154: (FatalError, "the request lacks its action", _SUPPORT),
     160: (FatalError, "the balance of the account is too low", "Recharge the account."),
     161: (FatalError, "a quota is exceeded", _FREE),
@@ -136,9 +136,9 @@ RETURN_CODES: dict[int, tuple[type[UCloudStackError], str, str]] = {
     401: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
     402: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
     404: (FatalError, "the region is not activated, or its activation has expired", _SUPPORT),
-    550: (UnknownFateError, "system error", _SUPPORT),
-    559: (UnknownFateError, "system error", _SUPPORT),
-    560: (UnknownFateError, "the system is busy", _TRY_LATER),
+    550: (UnknownOutcomeError, "system error", _SUPPORT),
+    559: (UnknownOutcomeError, "system error", _SUPPORT),
+    560: (UnknownOutcomeError, "the system is busy", _TRY_LATER),
     651: (FatalError, "the project does not exist", "Check the option project_id."),
     1000: (FatalError, "the image does not exist, or cannot be used", "Check the ids."),
     1001: (FatalError, "the image does not exist, or cannot be used", "Check the ids."),

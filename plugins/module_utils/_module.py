@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH, Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
 try:
     import requests  # noqa: F401, pylint: disable=unused-import

@@ -11,40 +11,36 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import (
-    Answer,
-    Client,
-    UnsettledListingError,
-    read_entries,
-)
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer, read_entries
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotFoundError, UnknownFateError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotFoundError, UnknownOutcomeError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, is_id
 
 
 def create(client: Client, disk_id: str, name: str, remark: str, deadline: Deadline) -> Answer:
-    """CreateSnapshot: answers at once with the new id as ``created``, the work goes on after it. Raises as :meth:`Client.write`.
+    """CreateSnapshot: answers at once with the new id as ``created``, the work goes on after it. Raises as :meth:`Client.call`.
 
     ``ProjectID``: 2.x wants it of a sub-account, 2026 takes the default project without it.
     """
     project_id = client.config.project_id or None
     params = {"DiskID": disk_id, "Name": name, "Remark": remark or None, "ProjectID": project_id}
-    answer = client.write("CreateSnapshot", params, deadline)
+    answer = client.call("CreateSnapshot", params, deadline)
     snapshot_id = answer.get("SnapshotID")
     if not isinstance(snapshot_id, str) or not is_id(snapshot_id):
-        raise UnknownFateError("CreateSnapshot: the API reported success, but gave no SnapshotID.", request_id=answer.request_id)
+        raise UnknownOutcomeError("CreateSnapshot: the API reported success, but gave no SnapshotID.", request_id=answer.request_id)
     answer.created = snapshot_id
     return answer
 
 
 def delete(client: Client, snapshot_id: str, deadline: Deadline) -> Answer:
-    """DeleteSnapshot: final. Only a Normal snapshot can be deleted. Raises as :meth:`Client.write`."""
-    return client.write("DeleteSnapshot", {"SnapshotID": snapshot_id}, deadline)
+    """DeleteSnapshot: final. Only a Normal snapshot can be deleted. Raises as :meth:`Client.call`."""
+    return client.call("DeleteSnapshot", {"SnapshotID": snapshot_id}, deadline)
 
 
 def rollback(client: Client, disk_id: str, snapshot_id: str, deadline: Deadline) -> Answer:
-    """RollbackSnapshot: begins to put the disk back; its VM must be off, or the disk detached. Raises as :meth:`Client.write`."""
-    return client.write("RollbackSnapshot", {"DiskID": disk_id, "SnapshotID": snapshot_id}, deadline)
+    """RollbackSnapshot: begins to put the disk back; its VM must be off, or the disk detached. Raises as :meth:`Client.call`."""
+    return client.call("RollbackSnapshot", {"DiskID": disk_id, "SnapshotID": snapshot_id}, deadline)
 
 
 def by_ids(client: Client, snapshot_ids: Sequence[str], deadline: Deadline) -> list[Snapshot]:

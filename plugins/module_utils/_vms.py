@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Answer, Client, read_entries
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer, read_entries
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Vm
@@ -69,23 +70,23 @@ def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> l
 
 
 def start(client: Client, vm_id: str, deadline: Deadline) -> Answer:
-    """StartVMInstance: only from Stopped. Raises as :meth:`Client.write`."""
-    return client.write("StartVMInstance", {"VMID": vm_id}, deadline)
+    """StartVMInstance: only from Stopped. Raises as :meth:`Client.call`."""
+    return client.call("StartVMInstance", {"VMID": vm_id}, deadline)
 
 
 def stop(client: Client, vm_id: str, deadline: Deadline) -> Answer:
-    """StopVMInstance: asks the guest, which may hang in Stopping; only from Running. Raises as :meth:`Client.write`."""
-    return client.write("StopVMInstance", {"VMID": vm_id}, deadline)
+    """StopVMInstance: asks the guest, which may hang in Stopping; only from Running. Raises as :meth:`Client.call`."""
+    return client.call("StopVMInstance", {"VMID": vm_id}, deadline)
 
 
 def power_off(client: Client, vm_id: str, deadline: Deadline) -> Answer:
-    """PoweroffVMInstance: pulls the plug; what the guest has not written is lost. Raises as :meth:`Client.write`."""
-    return client.write("PoweroffVMInstance", {"VMID": vm_id}, deadline)
+    """PoweroffVMInstance: pulls the plug; what the guest has not written is lost. Raises as :meth:`Client.call`."""
+    return client.call("PoweroffVMInstance", {"VMID": vm_id}, deadline)
 
 
 def attach(client: Client, disk_id: str, vm_id: str, deadline: Deadline) -> Answer:
-    """AttachDisk: only a disk that is attached to nothing. Raises as :meth:`Client.write`."""
-    return client.write("AttachDisk", {"DiskID": disk_id, "ResourceID": vm_id, "ResourceType": "VM"}, deadline)
+    """AttachDisk: only a disk that is attached to nothing. Raises as :meth:`Client.call`."""
+    return client.call("AttachDisk", {"DiskID": disk_id, "ResourceID": vm_id, "ResourceType": "VM"}, deadline)
 
 
 def disks(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> list[Disk]:

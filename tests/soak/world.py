@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _client, _transport
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotSentError
 from emulator import state
@@ -176,7 +176,7 @@ class World:
         clock = Clock(self.time.now, self.time.wall, self.time.sleep, lambda: 0.5)
         stack.enter_context(mock.patch.object(_client, "Clock", return_value=clock))
         stack.enter_context(mock.patch.object(_client, "PAGE", self._page))
-        stack.enter_context(mock.patch.object(_client.Client, "_post", self._on_its_way(_client.Client._post)))
+        stack.enter_context(mock.patch.object(_transport.Transport, "post", self._on_its_way(_transport.Transport.post)))
         there = self.cloud.state
         for name, note in (
             ("create_snapshot", self._created),

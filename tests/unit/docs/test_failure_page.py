@@ -26,7 +26,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     RefusedError,
     TooFrequentError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
     WrongStateError,
 )
 from ansible_collections.ucloudstack.cloud.plugins.modules import snapshot, snapshot_rollback, vm_power
@@ -41,7 +41,7 @@ CLASSES: dict[type[UCloudStackError], str] = {
     RefusedError: "for now",
     TooFrequentError: "for now",
     WrongStateError: "by state",
-    UnknownFateError: "unknown",
+    UnknownOutcomeError: "unknown",
 }
 GAP = "\0"
 """What stands in a text of the code for something that differs from case to case."""

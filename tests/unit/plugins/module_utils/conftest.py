@@ -18,8 +18,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 import trustme
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
 PUBLIC_KEY = "public-key-of-the-unit-tests-0123456789"
 PRIVATE_KEY = "private-key-of-the-unit-tests-abcdefghijklmnopqrstuvwxyz"

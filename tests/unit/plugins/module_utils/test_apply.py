@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _report, _snapshots
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Seen, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 from emulator.errors import Reason
 from emulator.server import Emulator
 from emulator.state import DiskStatus

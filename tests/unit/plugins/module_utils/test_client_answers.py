@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import MOST_BYTES, Client, printable
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import MOST_BYTES, printable
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     EndpointError,
     FatalError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
 )
 
 Connect = Callable[..., Client]
@@ -63,8 +64,8 @@ def nested(levels: int) -> bytes:
 )
 def test_not_an_answer_of_the_api(connect: Connect, endpoint: Serve, body: bytes, quoted: str) -> None:
     server = endpoint(http(body))
-    with pytest.raises(UnknownFateError, match="CreateSnapshot: HTTP status 200") as caught:
-        connect(server.url).write("CreateSnapshot", {})
+    with pytest.raises(UnknownOutcomeError, match="CreateSnapshot: HTTP status 200") as caught:
+        connect(server.url).call("CreateSnapshot", {})
     message = str(caught.value)
     assert quoted in message and message.isprintable() and len(message) < 250
 
@@ -79,14 +80,14 @@ def test_not_an_answer_of_the_api(connect: Connect, endpoint: Serve, body: bytes
     ],
 )
 def test_answers_that_differ_in_spelling(connect: Connect, endpoint: Serve, body: bytes) -> None:
-    assert connect(endpoint(http(body)).url).write("CreateSnapshot", {})["SnapshotID"] == "snapshot-1"
+    assert connect(endpoint(http(body)).url).call("CreateSnapshot", {})["SnapshotID"] == "snapshot-1"
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 403, 404])
 def test_a_return_code_counts_with_any_status_but_a_servers_error(connect: Connect, endpoint: Serve, status: int) -> None:
     server = endpoint(http(b'{"RetCode": "2201", "Message": "no disk-1"}', status))
     with pytest.raises(FatalError, match="RetCode 2201: no disk-1") as caught:
-        connect(server.url).write("CreateSnapshot", {})
+        connect(server.url).call("CreateSnapshot", {})
     assert caught.value.ret_code == 2201
 
 
@@ -94,20 +95,20 @@ def test_a_return_code_counts_with_any_status_but_a_servers_error(connect: Conne
 @pytest.mark.parametrize("body", [b"<h1>Not here</h1>", b'{"error": "Not here"}', b""])
 def test_a_gateway_that_refuses(connect: Connect, endpoint: Serve, status: int, body: bytes) -> None:
     with pytest.raises(EndpointError, match=f"HTTP status {status}, and .* Check api_url and the proxy variables") as caught:
-        connect(endpoint(http(body, status)).url).write("CreateSnapshot", {})
+        connect(endpoint(http(body, status)).url).call("CreateSnapshot", {})
     assert caught.value.ret_code is None
 
 
 @pytest.mark.parametrize("status", [408, 499, 500, 503])
 def test_a_return_code_with_a_servers_error_is_not_believed(connect: Connect, endpoint: Serve, status: int) -> None:
-    with pytest.raises(UnknownFateError):
-        connect(endpoint(http(b'{"RetCode": 2201}', status)).url).write("CreateSnapshot", {})
+    with pytest.raises(UnknownOutcomeError):
+        connect(endpoint(http(b'{"RetCode": 2201}', status)).url).call("CreateSnapshot", {})
 
 
 @pytest.mark.parametrize("message", [None, 5, ["x"], {"x": 1}, "", "two\nlines\x1b[31m and\u202e more", "x" * 5000])
 def test_whatever_the_message_is(connect: Connect, endpoint: Serve, message: Any) -> None:
     with pytest.raises(UCloudStackError, match=r"quota is exceeded .RetCode 161") as caught:
-        connect(endpoint({"RetCode": 161, "Message": message}).url).write("CreateSnapshot", {})
+        connect(endpoint({"RetCode": 161, "Message": message}).url).call("CreateSnapshot", {})
     assert str(caught.value).isprintable() and len(str(caught.value)) < 400
 
 
@@ -117,10 +118,10 @@ def test_the_limit_of_bytes(connect: Connect, endpoint: Serve) -> None:
     assert len(fits) == MOST_BYTES
     server = endpoint(http(fits), http(fits + b" "), http(b'{"RetCode": 0}'))
     client = connect(server.url)
-    assert client.write("CreateSnapshot", {})["RetCode"] == 0
-    with pytest.raises(UnknownFateError, match=f"more than {MOST_BYTES} bytes"):
-        client.write("CreateSnapshot", {})
-    assert client.write("CreateSnapshot", {})["RetCode"] == 0
+    assert client.call("CreateSnapshot", {})["RetCode"] == 0
+    with pytest.raises(UnknownOutcomeError, match=f"more than {MOST_BYTES} bytes"):
+        client.call("CreateSnapshot", {})
+    assert client.call("CreateSnapshot", {})["RetCode"] == 0
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,8 @@ def test_an_endless_body(connect: Connect, endpoint: Serve, head: bytes) -> None
             sent.append(2**20)
 
     server = endpoint(pour)
-    with pytest.raises(UnknownFateError, match=f"more than {MOST_BYTES} bytes"):
-        connect(server.url).write("CreateSnapshot", {})
+    with pytest.raises(UnknownOutcomeError, match=f"more than {MOST_BYTES} bytes"):
+        connect(server.url).call("CreateSnapshot", {})
     assert sum(sent) < 32 * 2**20  # what the sockets hold by themselves
 
 
@@ -145,7 +146,7 @@ def test_an_endless_body(connect: Connect, endpoint: Serve, head: bytes) -> None
 def test_packed_answers(connect: Connect, endpoint: Serve, coding: bytes, pack: Callable[[bytes], bytes]) -> None:
     body = json.dumps({"RetCode": 0, "SnapshotID": "snapshot-1", "X": list(range(5000))}).encode()
     server = endpoint(http(pack(body), 200, b"Content-Encoding: " + coding))
-    assert connect(server.url).write("CreateSnapshot", {})["SnapshotID"] == "snapshot-1"
+    assert connect(server.url).call("CreateSnapshot", {})["SnapshotID"] == "snapshot-1"
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -153,25 +154,25 @@ def test_packed_answers(connect: Connect, endpoint: Serve, coding: bytes, pack: 
     "body", [b"not gzip at all", gzip.compress(b'{"RetCode": 0, "X": "' + bytes(100) * 2 + b'"}')[:-20]], ids=["not packed", "cut short"]
 )
 def test_packed_answers_that_cannot_be_unpacked(connect: Connect, endpoint: Serve, body: bytes) -> None:
-    with pytest.raises(UnknownFateError):
-        connect(endpoint(http(body, 200, b"Content-Encoding: gzip")).url).write("CreateSnapshot", {})
+    with pytest.raises(UnknownOutcomeError):
+        connect(endpoint(http(body, 200, b"Content-Encoding: gzip")).url).call("CreateSnapshot", {})
 
 
 def test_a_small_packed_answer_that_is_large(connect: Connect, endpoint: Serve) -> None:
     bomb = gzip.compress(b'{"RetCode": 0, "X": "' + b"x" * (MOST_BYTES + 1) + b'"}')
-    with pytest.raises(UnknownFateError, match=f"more than {MOST_BYTES} bytes"):
-        connect(endpoint(http(bomb, 200, b"Content-Encoding: gzip")).url).write("CreateSnapshot", {})
+    with pytest.raises(UnknownOutcomeError, match=f"more than {MOST_BYTES} bytes"):
+        connect(endpoint(http(bomb, 200, b"Content-Encoding: gzip")).url).call("CreateSnapshot", {})
 
 
 def test_what_cannot_be_encoded_again_is_replaced(connect: Connect, endpoint: Serve) -> None:
     server = endpoint(http(rb'{"RetCode": 0, "a\ud800": ["\udfff", "\ud83d\udcbe", {"x": "\ud83d"}]}'))
-    answer = connect(server.url).write("DescribeSnapshot", {})
+    answer = connect(server.url).call("DescribeSnapshot", {})
     assert answer == {"RetCode": 0, "a?": ["?", "\U0001f4be", {"x": "?"}]}
 
 
 def test_a_message_that_cannot_be_encoded_again(connect: Connect, endpoint: Serve) -> None:
     with pytest.raises(UCloudStackError) as caught:
-        connect(endpoint(http(rb'{"RetCode": 161, "Message": "x\ud800y"}')).url).write("CreateSnapshot", {})
+        connect(endpoint(http(rb'{"RetCode": 161, "Message": "x\ud800y"}')).url).call("CreateSnapshot", {})
     assert "x?y" in str(caught.value)
 
 
@@ -191,7 +192,7 @@ def test_a_message_that_cannot_be_encoded_again(connect: Connect, endpoint: Serv
 def test_a_redirect_is_named_and_not_followed(connect: Connect, endpoint: Serve, location: str, named: str, status: int) -> None:
     server = endpoint(http(b"moved", status, b"Location: " + location.encode("latin-1")))
     with pytest.raises(EndpointError, match=r"redirects to .*probably a login page. Check api_url") as caught:
-        connect(server.url).write("CreateSnapshot", {})
+        connect(server.url).call("CreateSnapshot", {})
     assert named in str(caught.value) and "password" not in str(caught.value)
     assert len(server.requests) == 1
 
@@ -201,7 +202,7 @@ def test_nothing_is_sent_to_where_a_redirect_points(connect: Connect, endpoint: 
     other = endpoint({"RetCode": 0})
     server = endpoint(http(b"", status, f"Location: {other.url}".encode()))
     with pytest.raises(EndpointError, match=f"redirects to 127.0.0.1:{other.port}"):
-        connect(server.url).write("CreateSnapshot", {})
+        connect(server.url).call("CreateSnapshot", {})
     assert other.requests == []
 
 
@@ -218,19 +219,19 @@ def test_printable_text() -> None:
 def test_id_of_a_request_is_kept_beside_the_answer(connect: Callable[..., Client], endpoint: Callable[..., Any]) -> None:
     server = endpoint(http(b'{"RetCode": 0}', 200, b"X-UCLOUD-REQUEST-UUID: 6f2c-1"), http(b'{"RetCode": 0}', 200))
     client = connect(server.url)
-    assert [client.write("DeleteSnapshot", {}).request_id for _turn in range(2)] == ["6f2c-1", None]
+    assert [client.call("DeleteSnapshot", {}).request_id for _turn in range(2)] == ["6f2c-1", None]
 
 
 @pytest.mark.parametrize("body", [b'{"RetCode": 2500}', b'{"RetCode": 130}', b"<html>", b'{"RetCode": 0, "X": '])
 def test_id_of_a_request_is_in_every_error_that_has_one(connect: Callable[..., Client], endpoint: Callable[..., Any], body: bytes) -> None:
     server = endpoint(http(body, 200, b"X-UCLOUD-REQUEST-UUID: 6f2c-1"))
     with pytest.raises(UCloudStackError, match="request 6f2c-1") as caught:
-        connect(server.url).write("DeleteSnapshot", {})
+        connect(server.url).call("DeleteSnapshot", {})
     assert caught.value.request_id == "6f2c-1"
 
 
 @pytest.mark.parametrize("header", [b"", b" ", b"two words", b"x" * 65, b"\xff\xfe", b"bell\x07", b"a-private-key-for-these-tests"])
 def test_what_cannot_be_the_id_of_a_request_is_none(connect: Callable[..., Client], endpoint: Callable[..., Any], header: bytes) -> None:
     server = endpoint(http(b'{"RetCode": 0}', 200, b"X-UCLOUD-REQUEST-UUID: " + header))
-    answer = connect(server.url, private_key="a-private-key-for-these-tests").write("DeleteSnapshot", {})
+    answer = connect(server.url, private_key="a-private-key-for-these-tests").call("DeleteSnapshot", {})
     assert answer.request_id is None

@@ -16,17 +16,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import (
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import (
     LONGEST_KEY,
     LONGEST_TEXT,
     MOST_BYTES,
     MOST_DIGITS,
-    MOST_ENTRIES,
     MOST_VALUES,
-    PAGE,
-    Client,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, UCloudStackError, UnknownFateError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import MOST_ENTRIES, PAGE, Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, UCloudStackError, UnknownOutcomeError
 from conftest import COLLECTIONS
 
 Connect = Callable[..., Client]
@@ -171,10 +169,10 @@ def test_sixteen_answers_at_once_do_not_take_much_memory(list_snapshots: Callabl
 def test_the_limits_of_what_is_in_an_answer(connect: Connect, endpoint: Serve, body: bytes, good: bool) -> None:
     client = connect(endpoint(reply(body)).url)
     if good:
-        assert client.write("CreateSnapshot", {})["RetCode"] == 0
+        assert client.call("CreateSnapshot", {})["RetCode"] == 0
     else:
-        with pytest.raises(UnknownFateError, match="not an answer of the API"):
-            client.write("CreateSnapshot", {})
+        with pytest.raises(UnknownOutcomeError, match="not an answer of the API"):
+            client.call("CreateSnapshot", {})
 
 
 @pytest.mark.parametrize(
@@ -187,8 +185,8 @@ def test_the_limits_of_what_is_in_an_answer(connect: Connect, endpoint: Serve, b
 )
 def test_what_never_ends_is_left_after_request_timeout(connect: Connect, endpoint: Serve, answer: Any) -> None:
     server = endpoint(answer)
-    with pytest.raises(UnknownFateError, match="within request_timeout, 0.4 seconds"):
-        connect(server.url, request_timeout=0.4).write("CreateSnapshot", {})
+    with pytest.raises(UnknownOutcomeError, match="within request_timeout, 0.4 seconds"):
+        connect(server.url, request_timeout=0.4).call("CreateSnapshot", {})
     server.requests[0].connection.shutdown(socket.SHUT_RDWR)  # else both ends would go on beside the tests that follow
 
 
@@ -206,7 +204,7 @@ def test_no_header_carries_the_signature_elsewhere(connect: Connect, endpoint: S
     client = connect(server.url)
     for _turn in range(2):
         with pytest.raises(UCloudStackError) as caught:
-            client.write("CreateSnapshot", {"DiskID": "disk-1"})
+            client.call("CreateSnapshot", {"DiskID": "disk-1"})
         assert str(caught.value).isprintable()
     assert other.requests == [] and len(server.requests) == 2
     assert all("cookie" not in request.headers and "authorization" not in request.headers for request in server.requests)
@@ -227,7 +225,7 @@ def test_pages_are_read_until_time_is_up(connect: Connect, endpoint: Serve, tick
         return {"RetCode": 0, "TotalCount": MOST_ENTRIES, "Infos": [{"SnapshotID": f"s-{first + each}"} for each in range(PAGE)]}
 
     server = endpoint(page)
-    with pytest.raises(UnknownFateError, match="time was up before all pages of the list were read"):
+    with pytest.raises(UnknownOutcomeError, match="time was up before all pages of the list were read"):
         _snapshots.everything(connect(server.url), ticks.deadline(95))
     assert len(server.requests) == 10
 
@@ -272,7 +270,7 @@ def test_ids_and_states_that_would_break_a_line_are_none(connect: Connect, endpo
                 continue
             answers[0] = {"RetCode": 0, "TotalCount": 1, "Infos": [{**entry, field: odd}]}
             with pytest.raises(
-                UnknownFateError, match="not as the API guide describes it: an entry of Infos has an? (id|status) that is none"
+                UnknownOutcomeError, match="not as the API guide describes it: an entry of Infos has an? (id|status) that is none"
             ):
                 look()
 
@@ -284,7 +282,7 @@ def json_reply(answer: Any) -> bytes:
 @pytest.mark.parametrize("odd", ODD_IDS, ids=ascii)
 def test_a_new_snapshot_whose_id_is_none_has_an_unknown_fate(connect: Connect, endpoint: Serve, ticks: Any, odd: str) -> None:
     client = connect(endpoint({"RetCode": 0, "SnapshotID": odd}).url)
-    with pytest.raises(UnknownFateError, match="reported success, but gave no SnapshotID"):
+    with pytest.raises(UnknownOutcomeError, match="reported success, but gave no SnapshotID"):
         _snapshots.create(client, "disk-1", "x", "", ticks.deadline())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, NotFoundError, UnknownFateError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, NotFoundError, UnknownOutcomeError
 from emulator.server import Emulator
 
 Connect = Callable[..., Client]
@@ -157,7 +157,7 @@ def test_an_api_that_ends_a_list_too_early(connect: Connect, endpoint: Serve, ti
     ],
 )
 def test_an_answer_that_is_no_list(connect: Connect, endpoint: Serve, ticks: Any, answer: dict[str, Any]) -> None:
-    with pytest.raises(UnknownFateError, match="DescribeSnapshot: the answer is not a list"):
+    with pytest.raises(UnknownOutcomeError, match="DescribeSnapshot: the answer is not a list"):
         listed(connect(endpoint({"RetCode": 0, **answer}).url), ticks)
 
 

@@ -11,9 +11,10 @@ from heapq import heappop, heappush
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config, Pace
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Pace
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import TooFrequentError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 from emulator.errors import Reason
 from emulator.server import Emulator
 
@@ -104,8 +105,8 @@ def test_who_cannot_wait_so_long_is_told_at_once_and_takes_nobodys_turn(pace: Pa
 def test_a_write_waits_for_its_turn(connect: Callable[..., Client], endpoint: Callable[..., Any], ticks: Any) -> None:
     client = connect(endpoint({"RetCode": 165}, {"RetCode": 0}).url)
     with pytest.raises(TooFrequentError):
-        client.write("CreateSnapshot", {})
-    client.write("CreateSnapshot", {})
+        client.call("CreateSnapshot", {})
+    client.call("CreateSnapshot", {})
     assert ticks.sleeps == pytest.approx([0.1])
 
 

@@ -45,7 +45,7 @@ def tunnel(request: Any) -> None:
 def test_http_goes_through_the_proxy(connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     proxy = endpoint(GOOD)
     monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
-    assert connect("http://console.customer.test/api").write("CreateSnapshot", {"Name": "x"}) == GOOD
+    assert connect("http://console.customer.test/api").call("CreateSnapshot", {"Name": "x"}) == GOOD
     (request,) = proxy.requests
     assert request.line == "POST http://console.customer.test/api HTTP/1.1"
     assert request.form["Name"] == "x"
@@ -64,7 +64,7 @@ def test_https_goes_through_a_tunnel(
     monkeypatch.setenv("https_proxy", f"http://someone:some%20thing@127.0.0.1:{proxy.port}")
     client = connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file)
     for _turn in range(3):
-        assert client.write("CreateSnapshot", {"Name": "x"}) == GOOD
+        assert client.call("CreateSnapshot", {"Name": "x"}) == GOOD
     assert [request.line.rpartition(" HTTP/")[0] for request in proxy.requests] == [f"CONNECT console.customer.test:{server.port}"]
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic " + base64.b64encode(b"someone:some thing").decode()
     assert [request.form["Name"] for request in server.requests] == ["x"] * 3
@@ -78,9 +78,9 @@ def test_certificates_are_checked_through_a_tunnel_too(
     proxy = endpoint(tunnel)
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
     with pytest.raises(EndpointError, match="is not trusted"):
-        connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).write("CreateSnapshot", {})
+        connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).call("CreateSnapshot", {})
     assert server.requests == []
-    assert connect(f"https://console.customer.test:{server.port}/api", validate_certs=False).write("CreateSnapshot", {}) == GOOD
+    assert connect(f"https://console.customer.test:{server.port}/api", validate_certs=False).call("CreateSnapshot", {}) == GOOD
 
 
 def test_the_name_is_checked_through_a_tunnel_too(
@@ -94,7 +94,7 @@ def test_the_name_is_checked_through_a_tunnel_too(
     server = endpoint(GOOD, tls=certificate(authority, "127.0.0.1", "localhost"))
     monkeypatch.setenv("https_proxy", f"http://localhost:{endpoint(tunnel).port}")
     with pytest.raises(EndpointError, match="has the name or address"):
-        connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).write("CreateSnapshot", {})
+        connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).call("CreateSnapshot", {})
     assert server.requests == []
 
 
@@ -106,7 +106,7 @@ def test_what_needs_no_proxy_goes_directly(
     server, proxy = endpoint(GOOD), endpoint({"RetCode": 1})
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv(variable, exempt)
-    assert connect(server.url).write("CreateSnapshot", {}) == GOOD
+    assert connect(server.url).call("CreateSnapshot", {}) == GOOD
     assert proxy.requests == [] and server.requests[0].line == "POST /api HTTP/1.1"
 
 
@@ -120,7 +120,7 @@ def test_a_proxy_for_http_is_none_for_https(
 ) -> None:
     server, proxy = endpoint(GOOD, tls=certificate(authority, "127.0.0.1")), endpoint(GOOD)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-    assert connect(server.url, ca_path=ca_file).write("CreateSnapshot", {}) == GOOD
+    assert connect(server.url, ca_path=ca_file).call("CreateSnapshot", {}) == GOOD
     assert proxy.requests == [] and len(server.requests) == 1
 
 
@@ -140,7 +140,7 @@ def test_a_tunnel_that_does_not_come_to_be(
     proxy = endpoint(refusal)
     monkeypatch.setenv("https_proxy", f"http://someone:something@127.0.0.1:{proxy.port}")
     with pytest.raises(NotSentError, match="Check api_url, the network and the proxy variables") as caught:
-        connect("https://console.customer.test/api").write("CreateSnapshot", {})
+        connect("https://console.customer.test/api").call("CreateSnapshot", {})
     assert "something" not in str(caught.value) and str(caught.value).isprintable()
     assert len(proxy.requests) == 1
 
@@ -152,12 +152,12 @@ def test_a_proxy_that_is_not_there(connect: Connect, endpoint: Serve, monkeypatc
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
     with pytest.raises(NotSentError, match="proxy variables"):
-        connect(url).write("CreateSnapshot", {})
+        connect(url).call("CreateSnapshot", {})
 
 
 @pytest.mark.parametrize("value", ["http://", "http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1", "http://someone:something@:80"])
 def test_proxy_variables_that_make_no_sense(connect: Connect, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("http_proxy", value)
     with pytest.raises(UCloudStackError, match="proxy variables") as caught:
-        connect("http://console.customer.test/api").write("CreateSnapshot", {})
+        connect("http://console.customer.test/api").call("CreateSnapshot", {})
     assert "something" not in str(caught.value) and str(caught.value).isprintable()

@@ -17,7 +17,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     RefusedError,
     TooFrequentError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
 )
 
 Connect = Callable[..., Client]
@@ -48,14 +48,14 @@ def test_what_may_pass_is_asked_again(connect: Connect, endpoint: Serve, ticks: 
 def test_pauses_grow_and_differ_from_client_to_client(connect: Connect, endpoint: Serve, ticks: Any) -> None:
     server = endpoint(UNAVAILABLE)
     ticks.chances = [0, 1, 0.5, 0.25]
-    with pytest.raises(UnknownFateError):
+    with pytest.raises(UnknownOutcomeError):
         connect(server.url).read("DescribeSnapshot", {}, ticks.deadline())
     assert ticks.sleeps == [0.5 * 0.75, 1 * 1.25, 2 * 1.0, 4 * 0.875]
 
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
-    [(None, UnknownFateError), (UNAVAILABLE, UnknownFateError), ({"RetCode": 2502}, RefusedError), ({"RetCode": 201}, RefusedError)],
+    [(None, UnknownOutcomeError), (UNAVAILABLE, UnknownOutcomeError), ({"RetCode": 2502}, RefusedError), ({"RetCode": 201}, RefusedError)],
 )
 def test_five_attempts_at_most(connect: Connect, endpoint: Serve, ticks: Any, failure: Any, kind: type[UCloudStackError]) -> None:
     server = endpoint(failure)
@@ -115,7 +115,7 @@ def test_nobody_waits_past_the_deadline(connect: Connect, endpoint: Serve, ticks
     assert len(server.requests) == 1 or seconds
 
 
-@pytest.mark.parametrize("call", ["read", "write"])
+@pytest.mark.parametrize("call", ["read", "call"])
 def test_a_call_whose_turn_comes_after_the_deadline_is_not_sent(connect: Connect, endpoint: Serve, ticks: Any, call: str) -> None:
     server = endpoint(*[{"RetCode": 165}] * 8, GOOD)
     client = connect(server.url)

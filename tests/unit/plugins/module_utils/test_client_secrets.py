@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Config
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
 Connect = Callable[..., Client]
 Serve = Callable[..., Any]
@@ -57,7 +58,7 @@ def test_what_the_other_end_repeats(connect: Connect, endpoint: Serve, echo: str
     server = endpoint(lambda request: ECHOES[echo](f"{request.form['Signature']} {PRIVATE_KEY}"))
     client = connect(server.url, private_key=PRIVATE_KEY)
     with caplog.at_level(logging.DEBUG), pytest.raises(UCloudStackError) as caught:
-        client.write("CreateSnapshot", {"Name": "x"})
+        client.call("CreateSnapshot", {"Name": "x"})
     (request,) = server.requests
     said = io.StringIO()
     for error in chain(caught.value):
@@ -73,7 +74,7 @@ def test_what_the_other_end_repeats(connect: Connect, endpoint: Serve, echo: str
 
 def test_answer_that_repeats_the_signature_is_passed_on_without_it(connect: Connect, endpoint: Serve) -> None:
     server = endpoint(lambda request: http(json.dumps({"RetCode": 0, "Infos": [{request.form["Signature"]: [f"of {request.form}"]}]})))
-    answer = connect(server.url).write("DescribeSnapshot", {})
+    answer = connect(server.url).call("DescribeSnapshot", {})
     (request,) = server.requests
     assert request.form["Signature"] not in str(answer)
     assert answer["Infos"][0]["***"][0].startswith("of {'Region': 'cn'"), "and the rest is as it was sent"
@@ -82,7 +83,7 @@ def test_answer_that_repeats_the_signature_is_passed_on_without_it(connect: Conn
 def test_the_url_and_the_headers_hold_no_secret(connect: Connect, endpoint: Serve) -> None:
     server = endpoint({"RetCode": 0})
     client = connect(server.url)
-    client.write("CreateSnapshot", {"Name": "x"})
+    client.call("CreateSnapshot", {"Name": "x"})
     (request,) = server.requests
     shown = f"{request.line} {dict(request.headers)}"
     assert request.form["Signature"] not in shown and client.config.public_key not in shown

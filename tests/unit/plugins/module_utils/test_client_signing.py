@@ -75,14 +75,14 @@ def test_any_text_arrives_as_it_was_sent(cloud: Emulator, connect: Callable[...,
     client = connect(cloud.api_url, public_key=cloud.public_key, private_key=cloud.private_key, zone=cloud.zone)
     disk_id = cloud.state.add_disk("data", 1)
     name = text if cloud.generation.name_rule.pattern.fullmatch(text) else "plain"  # 2026 takes few characters in names, any in remarks
-    answer = client.write("CreateSnapshot", {"DiskID": disk_id, "Name": name, "Remark": text})
+    answer = client.call("CreateSnapshot", {"DiskID": disk_id, "Name": name, "Remark": text})
     assert cloud.state.snapshot(answer["SnapshotID"]).name == name
     assert cloud.state.snapshot(answer["SnapshotID"]).remark == text
 
 
 def test_it_is_a_form_sent_by_post_and_the_url_holds_nothing(connect: Callable[..., Client], endpoint: Callable[..., Any]) -> None:
     server = endpoint({"RetCode": 0})
-    connect(server.url, zone="zone-01").write("CreateSnapshot", {"DiskID": "disk-1", "Name": "a b"})
+    connect(server.url, zone="zone-01").call("CreateSnapshot", {"DiskID": "disk-1", "Name": "a b"})
     (request,) = server.requests
     assert request.line == "POST /api HTTP/1.1"
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -111,7 +111,7 @@ def test_a_project_narrows_lists_and_nothing_else(connect: Callable[..., Client]
     client = connect(server.url, project_id="project-1")
     client.listing("DescribeSnapshot", {}, "SnapshotID", ticks.deadline())
     client.by_ids("DescribeDisk", "DiskIDs", ["disk-1"], "DiskID", ticks.deadline())
-    client.write("RollbackSnapshot", {})
+    client.call("RollbackSnapshot", {})
     projects = [{name: value for name, value in request.form.items() if "Project" in name} for request in server.requests]
     assert projects == [{"ProjectIDs.0": "project-1"}, {"ProjectIDs.0": "project-1"}, {}]
 
@@ -122,7 +122,7 @@ def test_what_is_no_text_is_refused_before_it_is_sent(connect: Callable[..., Cli
     server, bad = endpoint({"RetCode": 0}), "long-enough-to-be-told-\udcff"
     client = connect(server.url, **({where: bad} if where != "Name" else {}))
     with pytest.raises(FatalError, match="is not text") as caught:
-        client.write("CreateSnapshot", {"DiskID": "disk-1", "Name": bad if where == "Name" else "fine"})
+        client.call("CreateSnapshot", {"DiskID": "disk-1", "Name": bad if where == "Name" else "fine"})
     assert server.requests == []
     assert caught.value.__context__ is None and "long-enough" not in str(caught.value)
 
@@ -131,7 +131,7 @@ def test_a_connection_is_used_again(connect: Callable[..., Client], endpoint: Ca
     server = endpoint({"RetCode": 0})
     client = connect(server.url)
     for _turn in range(5):
-        client.write("DescribeSnapshot", {})
+        client.call("DescribeSnapshot", {})
     assert len({id(request.connection) for request in server.requests}) == 1
     assert client.calls == {"DescribeSnapshot": 5}
 
@@ -140,6 +140,6 @@ def test_cookies_are_not_kept(connect: Callable[..., Client], endpoint: Callable
     cookie = b'HTTP/1.1 200 OK\r\nSet-Cookie: session=1; Path=/\r\nContent-Length: 13\r\n\r\n{"RetCode":0}'
     server = endpoint(cookie)
     client = connect(server.url)
-    client.write("DescribeSnapshot", {})
-    client.write("DescribeSnapshot", {})
+    client.call("DescribeSnapshot", {})
+    client.call("DescribeSnapshot", {})
     assert "cookie" not in server.requests[1].headers

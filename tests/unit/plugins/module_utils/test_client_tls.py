@@ -38,14 +38,14 @@ def trusted(endpoint: Serve, authority: trustme.CA, certificate: Certificate) ->
 
 def distrust(client: Client, server: Any) -> str:
     with pytest.raises(EndpointError, match="is not trusted") as caught:
-        client.write("CreateSnapshot", {})
+        client.call("CreateSnapshot", {})
     assert server.requests == []
     assert str(caught.value).isprintable() and caught.value.__context__ is None
     return str(caught.value)
 
 
 def test_ca_path_is_a_file(connect: Connect, trusted: Any, ca_file: str) -> None:
-    assert connect(trusted.url, ca_path=ca_file).write("CreateSnapshot", {}) == GOOD
+    assert connect(trusted.url, ca_path=ca_file).call("CreateSnapshot", {}) == GOOD
 
 
 def test_ca_path_is_a_folder(connect: Connect, trusted: Any, ca_file: str, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_ca_path_is_a_folder(connect: Connect, trusted: Any, ca_file: str, tmp_p
     name = subprocess.run([openssl, "x509", "-hash", "-noout", "-in", ca_file], check=True, capture_output=True, text=True).stdout.strip()
     (tmp_path / "folder").mkdir()
     shutil.copy(ca_file, tmp_path / "folder" / f"{name}.0")
-    assert connect(trusted.url, ca_path=str(tmp_path / "folder")).write("CreateSnapshot", {}) == GOOD
+    assert connect(trusted.url, ca_path=str(tmp_path / "folder")).call("CreateSnapshot", {}) == GOOD
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -92,7 +92,7 @@ def test_a_certificate_that_signed_itself(connect: Connect, endpoint: Serve, tmp
     context.load_cert_chain(pem, tmp_path / "key")
     server = endpoint(GOOD, tls=context)
     assert "Give the CA that signed it as ca_path" in distrust(connect(server.url), server)
-    assert connect(server.url, ca_path=str(pem)).write("CreateSnapshot", {}) == GOOD
+    assert connect(server.url, ca_path=str(pem)).call("CreateSnapshot", {}) == GOOD
 
 
 @pytest.mark.parametrize("name", ["console.customer.test", "127.0.0.2"])
@@ -141,8 +141,8 @@ def test_variables_that_would_trust_less_do_not(
     trustme.CA().cert_pem.write_to_path(str(other))
     for name in CA_VARIABLES:
         monkeypatch.setenv(name, value or str(other))
-    assert connect(trusted.url, ca_path=ca_file).write("CreateSnapshot", {}) == GOOD
-    assert connect(trusted.url, validate_certs=False).write("CreateSnapshot", {}) == GOOD
+    assert connect(trusted.url, ca_path=ca_file).call("CreateSnapshot", {}) == GOOD
+    assert connect(trusted.url, validate_certs=False).call("CreateSnapshot", {}) == GOOD
 
 
 def test_netrc_is_not_read(connect: Connect, endpoint: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_netrc_is_not_read(connect: Connect, endpoint: Serve, tmp_path: Path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(netrc))
     server = endpoint(GOOD)
-    connect(server.url).write("CreateSnapshot", {})
+    connect(server.url).call("CreateSnapshot", {})
     assert "authorization" not in server.requests[0].headers
 
 
@@ -168,7 +168,7 @@ def test_unchecked_certificates_make_no_noise(
         warnings.simplefilter("default")
         client = connect(server.url, validate_certs=False, ca_path="/nowhere")
         for _turn in range(3):
-            assert client.write("CreateSnapshot", {}) == GOOD
+            assert client.call("CreateSnapshot", {}) == GOOD
     assert (capfd.readouterr(), [str(each.message) for each in caught], caplog.records) == (("", ""), [], [])
 
 
@@ -197,7 +197,7 @@ def test_ca_files_are_loaded_once_for_many_connections(
         monkeypatch.setattr(ssl.SSLContext, name, counting(name))
     client = connect(server.url, ca_path=ca_file)
     with ThreadPoolExecutor(16) as threads:
-        answers = list(threads.map(lambda _: client.write("CreateSnapshot", {}), range(64)))
+        answers = list(threads.map(lambda _: client.call("CreateSnapshot", {}), range(64)))
     assert answers == [GOOD] * 64
     assert len({id(request.connection) for request in server.requests}) == 16
     assert loads == {"load_verify_locations": 1}

@@ -96,4 +96,4 @@ def test_a_host_that_cannot_be_asked_for(connect: Connect, host: str, monkeypatc
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises((EndpointError, NotSentError), match="Check api_url"):
-        connect(f"http://{host}/api").write("CreateSnapshot", {})
+        connect(f"http://{host}/api").call("CreateSnapshot", {})

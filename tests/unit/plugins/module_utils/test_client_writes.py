@@ -20,7 +20,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     NotSentError,
     TooFrequentError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
 )
 from emulator.server import Emulator
 
@@ -32,7 +32,7 @@ CREATE = ("CreateSnapshot", {"DiskID": "disk-1", "Name": "before"})
 def failure(client: Client) -> UCloudStackError:
     """What a write raises: one line, that names the action, with nothing of the request in its chain."""
     with pytest.raises(UCloudStackError) as caught:
-        client.write(*CREATE)
+        client.call(*CREATE)
     error = caught.value
     assert str(error).startswith("CreateSnapshot: ") and "\n" not in str(error) and len(str(error)) < 600
     assert error.__cause__ is None and error.__context__ is None
@@ -145,43 +145,43 @@ def first(data: bytes, then: Callable[[Any], None]) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        pytest.param(reset, UnknownFateError, id="reset"),
-        pytest.param(None, UnknownFateError, id="closed"),
-        pytest.param(only(HEAD[:30]), UnknownFateError, id="closed in the head"),
-        pytest.param(only(HEAD + BODY[:20]), UnknownFateError, id="closed in the body"),
-        pytest.param(only(CHUNKED + b'f\r\n{"RetCode": 0, '), UnknownFateError, id="closed in a chunk"),
-        pytest.param(only(CHUNKED + b"what\r\n"), UnknownFateError, id="chunks that are none"),
-        pytest.param(only(UNTIL_CLOSED + BODY[:20]), UnknownFateError, id="closed in the JSON"),
-        pytest.param(b"\x00\x01\x02 no HTTP at all\r\n\r\n", UnknownFateError, id="not HTTP"),
-        pytest.param(b"HTTP/1.1 banana OK\r\n\r\n", UnknownFateError, id="a status that is none"),
-        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", UnknownFateError, id="nothing"),
+        pytest.param(reset, UnknownOutcomeError, id="reset"),
+        pytest.param(None, UnknownOutcomeError, id="closed"),
+        pytest.param(only(HEAD[:30]), UnknownOutcomeError, id="closed in the head"),
+        pytest.param(only(HEAD + BODY[:20]), UnknownOutcomeError, id="closed in the body"),
+        pytest.param(only(CHUNKED + b'f\r\n{"RetCode": 0, '), UnknownOutcomeError, id="closed in a chunk"),
+        pytest.param(only(CHUNKED + b"what\r\n"), UnknownOutcomeError, id="chunks that are none"),
+        pytest.param(only(UNTIL_CLOSED + BODY[:20]), UnknownOutcomeError, id="closed in the JSON"),
+        pytest.param(b"\x00\x01\x02 no HTTP at all\r\n\r\n", UnknownOutcomeError, id="not HTTP"),
+        pytest.param(b"HTTP/1.1 banana OK\r\n\r\n", UnknownOutcomeError, id="a status that is none"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", UnknownOutcomeError, id="nothing"),
         *(
             pytest.param(b"HTTP/1.1 %d X\r\nContent-Length: 13\r\n\r\n" % status + b'{"RetCode":0}', kind, id=f"status {status}")
             for status, kind in [
-                (400, UnknownFateError),  # RetCode 0 denies it
-                (408, UnknownFateError),
+                (400, UnknownOutcomeError),  # RetCode 0 denies it
+                (408, UnknownOutcomeError),
                 (429, TooFrequentError),
-                (499, UnknownFateError),
-                (500, UnknownFateError),
-                (502, UnknownFateError),
-                (503, UnknownFateError),
-                (504, UnknownFateError),
+                (499, UnknownOutcomeError),
+                (500, UnknownOutcomeError),
+                (502, UnknownOutcomeError),
+                (503, UnknownOutcomeError),
+                (504, UnknownOutcomeError),
             ]
         ),
         *(
             pytest.param(b"HTTP/1.1 %d X\r\nContent-Length: 15\r\n\r\n<html>no</html>" % status, kind, id=f"page with status {status}")
             for status, kind in [
-                (200, UnknownFateError),
+                (200, UnknownOutcomeError),
                 (302, GatewayError),
                 (400, GatewayError),
                 (401, GatewayError),
                 (403, GatewayError),
                 (404, GatewayError),
                 (405, GatewayError),
-                (408, UnknownFateError),
+                (408, UnknownOutcomeError),
                 (429, TooFrequentError),
-                (500, UnknownFateError),
-                (502, UnknownFateError),
+                (500, UnknownOutcomeError),
+                (502, UnknownOutcomeError),
             ]
         ),
     ],
@@ -208,30 +208,30 @@ def test_a_write_is_sent_once_and_its_fate_is_told(connect: Connect, endpoint: S
 def test_request_timeout_is_for_the_whole_request(connect: Connect, endpoint: Serve, answer: Any) -> None:
     server = endpoint(answer)
     error = failure(connect(server.url, request_timeout=0.4))
-    assert error.__class__ is UnknownFateError and "within request_timeout, 0.4 seconds" in str(error)
+    assert error.__class__ is UnknownOutcomeError and "within request_timeout, 0.4 seconds" in str(error)
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())  # none delays the exit
     assert len(server.requests) == 1
 
 
 FAULTS: list[tuple[dict[str, Any], type[UCloudStackError], bool]] = [
-    ({"kind": "drop"}, UnknownFateError, False),
-    ({"kind": "lose_answer"}, UnknownFateError, True),
-    ({"kind": "http_status", "status": 500, "done": True}, UnknownFateError, True),
-    ({"kind": "http_status", "status": 502, "done": False}, UnknownFateError, False),
+    ({"kind": "drop"}, UnknownOutcomeError, False),
+    ({"kind": "lose_answer"}, UnknownOutcomeError, True),
+    ({"kind": "http_status", "status": 500, "done": True}, UnknownOutcomeError, True),
+    ({"kind": "http_status", "status": 502, "done": False}, UnknownOutcomeError, False),
     ({"kind": "http_status", "status": 404, "done": False}, GatewayError, False),
     ({"kind": "http_status", "status": 429, "done": False}, TooFrequentError, False),
-    ({"kind": "html", "done": True}, UnknownFateError, True),
+    ({"kind": "html", "done": True}, UnknownOutcomeError, True),
     ({"kind": "redirect"}, GatewayError, False),
-    ({"kind": "empty"}, UnknownFateError, True),
-    ({"kind": "truncated", "cut": "connection"}, UnknownFateError, True),
-    ({"kind": "truncated", "cut": "json"}, UnknownFateError, True),
-    ({"kind": "wrong_shape", "shape": "list"}, UnknownFateError, True),
-    ({"kind": "wrong_shape", "shape": "string"}, UnknownFateError, True),
-    ({"kind": "wrong_shape", "shape": "null"}, UnknownFateError, True),
-    ({"kind": "wrong_shape", "shape": "no_ret_code"}, UnknownFateError, True),
-    ({"kind": "endless_body"}, UnknownFateError, True),
+    ({"kind": "empty"}, UnknownOutcomeError, True),
+    ({"kind": "truncated", "cut": "connection"}, UnknownOutcomeError, True),
+    ({"kind": "truncated", "cut": "json"}, UnknownOutcomeError, True),
+    ({"kind": "wrong_shape", "shape": "list"}, UnknownOutcomeError, True),
+    ({"kind": "wrong_shape", "shape": "string"}, UnknownOutcomeError, True),
+    ({"kind": "wrong_shape", "shape": "null"}, UnknownOutcomeError, True),
+    ({"kind": "wrong_shape", "shape": "no_ret_code"}, UnknownOutcomeError, True),
+    ({"kind": "endless_body"}, UnknownOutcomeError, True),
     ({"kind": "refuse", "ret_code": 165}, TooFrequentError, False),
-    ({"kind": "refuse", "ret_code": 560}, UnknownFateError, False),
+    ({"kind": "refuse", "ret_code": 560}, UnknownOutcomeError, False),
 ]
 
 
@@ -243,7 +243,7 @@ def test_each_fault_of_the_emulator(
     disk_id = cloud.state.add_disk("data", 1)
     cloud.add_faults({"action": "CreateSnapshot", **fault})
     with pytest.raises(kind) as caught:
-        client.write("CreateSnapshot", {"DiskID": disk_id, "Name": "before"})
+        client.call("CreateSnapshot", {"DiskID": disk_id, "Name": "before"})
     assert caught.value.__class__ is kind
     assert len(cloud.calls("CreateSnapshot")) == 1
     assert len(cloud.state.find_snapshots(disk_id=disk_id)) == done
@@ -261,7 +261,7 @@ def test_after_a_failure_the_next_write_goes_through(connect: Connect, endpoint:
     client = connect(server.url)
     for _turn in range(3):
         failure(client)
-    assert client.write(*CREATE)["SnapshotID"] == "snapshot-1"
+    assert client.call(*CREATE)["SnapshotID"] == "snapshot-1"
 
 
 def test_call_given_up_before_it_was_sent_is_never_sent(connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,5 +275,5 @@ def test_call_given_up_before_it_was_sent_is_never_sent(connect: Connect, endpoi
     name_server_answers.set()
     for thread in late:
         thread.join(10)
-    assert error.__class__ is UnknownFateError and late
+    assert error.__class__ is NotSentError and late
     assert [request.body for request in server.requests if request.body] == []

@@ -16,13 +16,13 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     RefusedError,
     TooFrequentError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
     WrongStateError,
     refusal,
 )
 
 CLASSES: dict[type[UCloudStackError], list[int]] = {
-    UnknownFateError: [2, 100, 110, 130, 151, 152, 153, 550, 559, 560],
+    UnknownOutcomeError: [2, 100, 110, 130, 151, 152, 153, 550, 559, 560],
     FatalError: [
         *(3, 4, *range(101, 110), 113, 140, 154, 160, 161, 162, 163, 164, 170, 171, 172, 177, 206, 207, 208, 209, 229),
         *(400, 401, 402, 404, 651, 1000, 1001, 1002, 1003, 1008, 1014, 2000, 2005, 2202, 2203, 2204, 2207, 2208, 2209, 2500, 2501),
@@ -88,10 +88,10 @@ def test_a_refusal_without_a_message() -> None:
     ],
 )
 def test_every_error_is_on_one_of_four_branches(kind: type[UCloudStackError], branch: type[UCloudStackError]) -> None:
-    branches = (NotSentError, UnknownFateError, RefusedError, FatalError)
+    branches = (NotSentError, UnknownOutcomeError, RefusedError, FatalError)
     assert [each for each in branches if issubclass(kind, each)] == [branch]
     assert issubclass(branch, UCloudStackError)
 
 
 def test_an_error_without_a_return_code() -> None:
-    assert UnknownFateError("what").ret_code is None
+    assert UnknownOutcomeError("what").ret_code is None

@@ -13,7 +13,8 @@ from typing import Any
 import fuzz
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Answer, Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot, Vm, is_id
@@ -99,7 +100,7 @@ def read_all(connect: Connect, ticks: Any, monkeypatch: pytest.MonkeyPatch) -> C
         body = answers.pop(0) if len(answers) > 1 else answers[0]
         return body.status, {}, body.content
 
-    monkeypatch.setattr(client, "_post", post)
+    monkeypatch.setattr(client._transport, "post", post)
 
     def run(action: str, answers: list[fuzz.Body]) -> list[bool]:
         could = []
@@ -148,7 +149,7 @@ def exchange(connect: Connect, endpoint: Serve) -> Callable[[bytes], bool]:
     def run(content: bytes) -> bool:
         sent.append(content)
         try:
-            return bool(client.write("CreateSnapshot", {"DiskID": "disk-1"}))
+            return bool(client.call("CreateSnapshot", {"DiskID": "disk-1"}))
         except UCloudStackError as error:
             check_error(error)
             return False

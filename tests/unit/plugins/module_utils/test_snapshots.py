@@ -16,7 +16,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     NoPermissionError,
     RefusedError,
     UCloudStackError,
-    UnknownFateError,
+    UnknownOutcomeError,
 )
 from emulator.server import Emulator
 
@@ -79,7 +79,7 @@ def test_an_empty_remark_is_not_sent(client: Client, cloud: Emulator, ticks: Any
 @pytest.mark.parametrize("snapshot_id", [{}, {"SnapshotID": None}, {"SnapshotID": ""}, {"SnapshotID": 5}, {"SnapshotID": ["a"]}])
 def test_success_without_an_id_may_have_been_one(connect: Connect, endpoint: Serve, ticks: Any, snapshot_id: dict[str, Any]) -> None:
     server = endpoint({"RetCode": 0, **snapshot_id})
-    with pytest.raises(UnknownFateError, match="no SnapshotID"):
+    with pytest.raises(UnknownOutcomeError, match="no SnapshotID"):
         _snapshots.create(connect(server.url), "disk-1", "before", "", ticks.deadline())
     assert len(server.requests) == 1
 
@@ -187,7 +187,7 @@ def test_an_entry_without_ids_is_never_passed_over(
     connect: Connect, endpoint: Serve, ticks: Any, entry: dict[str, Any], look: Callable[..., Any]
 ) -> None:
     client = connect(endpoint({"RetCode": 0, "TotalCount": 1, "Infos": [entry]}).url)
-    with pytest.raises(UnknownFateError, match="not as the API guide describes it"):
+    with pytest.raises(UnknownOutcomeError, match="not as the API guide describes it"):
         look(client, ticks.deadline())
 
 

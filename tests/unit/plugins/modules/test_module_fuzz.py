@@ -11,7 +11,7 @@ from typing import Any
 
 import fuzz
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Transport
 from hypothesis import given
 from hypothesis import strategies as st
 from in_process import module_answer
@@ -74,13 +74,13 @@ def run_against(virtual_time: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[
     """``run_against(answers, module, options, check_mode)``: its answer where the server answers each action so, and how long it took."""
     left: dict[str, list[fuzz.Body]] = {}
 
-    def post(client: Client, action: str, form: Any, secrets: Any) -> tuple[int, dict[str, str], bytes]:
+    def post(transport: Transport, action: str, form: Any, secrets: Any) -> tuple[int, dict[str, str], bytes]:
         virtual_time.sleep(0.05)
         answers = left[action]
         body = answers.pop(0) if len(answers) > 1 else answers[0]
         return body.status, {}, body.content
 
-    monkeypatch.setattr(Client, "_post", post)
+    monkeypatch.setattr(Transport, "post", post)
 
     def run(answers: dict[str, list[fuzz.Body]], module: str, options: dict[str, Any], check_mode: bool) -> tuple[Any, float]:
         left.clear()

@@ -24,7 +24,7 @@ from emulator.state import VmState
 Run = Callable[..., Any]
 CLIENT = "ansible_collections.ucloudstack.cloud.plugins.module_utils._client"
 CONNECTION = ("api_url", "public_key", "private_key", "region", "zone")
-IN_THREADS = {"_client:Client._try_post": "vm_info", "_client:_classified": "snapshot_info"}
+IN_THREADS = {"_transport:Transport._try_post": "vm_info", "_transport:failure": "snapshot_info"}
 """Where a request is made in a thread of its own, and nobody is there to catch what is not expected."""
 
 INVOCATION = {"_ansible_inject_invocation": True} if "inject_invocation" in parameters.PASS_VARS else {}
@@ -144,8 +144,8 @@ def test_exception_forced_in_a_thread(
     broken: str, run: Run, tasks: dict[str, dict[str, Any]], said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.import_module(CLIENT), "READ_ATTEMPTS", 1)
-    if broken == "_client:_classified":
-        leaks.break_at("_client:RevocableBody.read", monkeypatch.setattr)
+    if broken == "_transport:failure":
+        leaks.break_at("_transport:RequestBody.read", monkeypatch.setattr)
     leaks.break_at(broken, monkeypatch.setattr)
     answer = run(IN_THREADS[broken], **tasks[IN_THREADS[broken]], request_timeout=1)
     assert answer.failed
