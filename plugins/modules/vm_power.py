@@ -116,7 +116,7 @@ api_calls:
   description: Number of API requests, by action.
   returned: always
   type: dict
-  sample: {DescribeDisk: 3, DescribeVMInstance: 3, StopVMInstance: 2}
+  sample: {DescribeDisk: 1, DescribeSnapshot: 1, DescribeVMInstance: 3, StopVMInstance: 2}
 """
 
 from collections.abc import Sequence
