@@ -133,8 +133,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import backup_remark, marker_remark
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, quoted
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import backup_remark, marker_remark
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import ON, SnapshotState, snapshot_state, vm_state
 
 HIGHEST = 9  # a name has 30 characters, and the run id leaves three of them for the suffix

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _snapshots, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _rollback, _snapshots, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline, growing
@@ -26,9 +26,10 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     UnknownOutcomeError,
     WrongStateError,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Seen, Sent, Snapshot, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, NEVER_USABLE, DiskState, VmState, vm_state
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Do, Progress, Result, Seen, Sent, Step
 
 Decide = Callable[[Seen, Progress, float], Step]
 
@@ -101,10 +102,10 @@ def until_done(
             break
         writing = [unit for unit in todo if unit.step.do not in ("look", "wait")]
         with ThreadPoolExecutor(max_workers=parallelism) as threads:
-            fates = list(threads.map(send, writing))
-        for unit, sent in zip(writing, fates):
+            results = list(threads.map(send, writing))
+        for unit, sent in zip(writing, results):
             unit.sent(sent)
-        if any(sent.fate in ("accepted", "unknown") for sent in fates):
+        if any(sent.result in ("accepted", "unknown") for sent in results):
             pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
         deadline.pause(next(pauses))
         try:
@@ -119,9 +120,9 @@ def until_done(
 def sent_once(
     client: Client,
     deadline: Deadline,
-    do: str,
+    do: Do,
     write: Callable[[], Answer],
-    fate: Callable[[UCloudStackError], str],
+    result: Callable[[UCloudStackError], Result],
 ) -> Sent:
     """Make one write, once, and say what is known of it afterwards."""
     try:
@@ -129,11 +130,11 @@ def sent_once(
             raise RefusedError("time was up before the call was made.")
         answer = write()
     except UCloudStackError as error:
-        return Sent(do, fate(error), client.clock.now(), None, str(error), error.ret_code, error.request_id)
+        return Sent(do, result(error), client.clock.now(), None, str(error), error.ret_code, error.request_id)
     return Sent(do, "accepted", client.clock.now(), answer.created, request_id=answer.request_id)
 
 
-def fate_of(error: UCloudStackError) -> str:
+def result_of(error: UCloudStackError) -> Result:
     """What an exception of the client says of a write: ``unknown``, ``refused`` (for now), ``wrong_state`` or ``failed``."""
     if isinstance(error, (UnknownOutcomeError, GatewayError)):
         return "unknown"
@@ -214,18 +215,18 @@ class Task:
             "delete": lambda: _snapshots.delete(self.client, step.snapshot_id or "", self.deadline),
             "rollback": lambda: self._roll_back(unit, step.snapshot_id or ""),
         }
-        return sent_once(self.client, self.deadline, step.do, writes[step.do], lambda error: self._fate(step, error))
+        return sent_once(self.client, self.deadline, step.do, writes[step.do], lambda error: self._result(step, error))
 
-    def _fate(self, step: Step, error: UCloudStackError) -> str:
+    def _result(self, step: Step, error: UCloudStackError) -> Result:
         if isinstance(error, NotFoundError) and step.do == "delete":
             return "missing"
         if isinstance(error, WrongStateError):
-            return self._fate_by_state(step.disk_id)
-        if error.ret_code == UNSTABLE_DISK and self._fate_by_state(step.disk_id) == "failed":
+            return self._result_by_state(step.disk_id)
+        if error.ret_code == UNSTABLE_DISK and self._result_by_state(step.disk_id) == "failed":
             return "failed"
-        return fate_of(error)
+        return result_of(error)
 
-    def _fate_by_state(self, disk_id: str) -> str:
+    def _result_by_state(self, disk_id: str) -> Result:
         """What becomes of a write that a state forbids: ``refused`` where one is seen that passes, or where the key may not ask."""
         try:
             disk = _vms.attachments(self.client, [disk_id], self.deadline)[0].get(disk_id)
@@ -241,13 +242,13 @@ class Task:
 
     def _roll_back(self, unit: Unit, snapshot_id: str) -> Answer:
         """Before a rollback is sent once more: its VM may have been started since. Raises FatalError or RefusedError then."""
-        if any(sent.do == "rollback" and sent.fate == "unknown" for sent in unit.progress.sent):
+        if any(sent.do == "rollback" and sent.result == "unknown" for sent in unit.progress.sent):
             try:
                 disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
             except (NotSentError, UnknownOutcomeError) as error:
                 raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
-            if disk and _plan.is_on(disk):
-                raise FatalError(f"the rollback had no answer, and was not repeated because {_plan.is_on(disk)}.")
+            if disk and _rollback.is_on(disk):
+                raise FatalError(f"the rollback had no answer, and was not repeated because {_rollback.is_on(disk)}.")
         return _snapshots.rollback(self.client, unit.disk_id, snapshot_id, self.deadline)
 
     def _give_up(self, units: Sequence[Unit], why: str) -> None:

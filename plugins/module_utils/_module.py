@@ -15,8 +15,9 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
 try:

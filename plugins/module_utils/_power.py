@@ -15,8 +15,9 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import (
     UNLISTED_SECONDS,
     refused_for_good,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Step, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Vm
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import VmState, vm_state
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Do, Outcome, Progress, Step
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Goal:
     """
 
     state: VmState
-    do: str
+    do: Do
     allowed: frozenset[VmState]
     passing: frozenset[VmState]
 
@@ -44,13 +45,13 @@ GOALS = {
 }
 
 
-def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted: str, wait: bool) -> Step:
+def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted: Outcome, wait: bool) -> Step:
     """The VM is ``started``, ``stopped`` or ``powered_off``. Outcomes: these, unchanged, pending, failed."""
     goal = GOALS[wanted]
     previous = next((status for _at, _id, status in progress.looks if status), "")
     last = progress.sent[-1] if progress.sent else None
-    lost = [each for each in progress.sent if each.fate == "unknown"]
-    begun = bool(lost) or any(each.fate == "accepted" for each in progress.sent)
+    lost = [each for each in progress.sent if each.result == "unknown"]
+    begun = bool(lost) or any(each.result == "accepted" for each in progress.sent)
     before, after = f"{vm_id}: {previous or 'does not exist'}", f"{vm_id}: {goal.state.value}"
     step = Step(goal.do, wanted, "", vm_id=vm_id, previous_state=previous, msg="to be " + wanted.replace("_", " "), changed=True)
     step = replace(step, before=before, after=after)
@@ -72,9 +73,9 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
     if vm.meaning in goal.passing:
         step = step if begun else replace(step, outcome="unchanged" if wait else "pending", changed=False, before=after)
         return replace(step, do="wait" if wait else "done", msg=f"{vm.state}, {'waited for' if wait else 'not waited for'}")
-    if last and last.fate == "accepted":
+    if last and last.result == "accepted":
         return replace(step, do="wait" if wait else "done", msg=f"the API accepted it; {vm.state}")
-    if last and last.fate == "unknown":
+    if last and last.result == "unknown":
         if now - last.at < LOST_ANSWER_SECONDS:
             return replace(step, do="wait", msg=f"the answer of the API was lost; {vm.state}")
         if len(lost) > 1:
@@ -84,7 +85,7 @@ def powered(vm: Vm | None, progress: Progress, now: float, *, vm_id: str, wanted
         return replace(step, do="wait", msg=f"{', '.join(vm.unstable)} must be stable before, and is waited for")
     if vm.meaning not in goal.allowed:
         return replace(step, do="wait", msg=f"{vm.state}, which must end before")
-    if last and last.fate == "unknown":
+    if last and last.result == "unknown":
         warning = (
             f"{vm_id}: no answer to the first request, and still {vm.state} after {LOST_ANSWER_SECONDS:g} s, so it was sent once more."
         )
@@ -97,11 +98,11 @@ def timed_out(step: Step, progress: Progress, vm: Vm | None, why: str) -> Step:
     state = vm.state if vm else "not listed"
     last = progress.sent[-1] if progress.sent else None
     msg = f"{why}; last seen {state} ({step.msg.rstrip('.')})"
-    refused = last if last and last.fate in ("refused", "wrong_state") else None
+    refused = last if last and last.result in ("refused", "wrong_state") else None
     if refused:
         msg = f"{msg}; {refused.msg.rstrip('.')}"
-    begun = any(each.fate in ("accepted", "unknown") for each in progress.sent)
-    if last and last.fate == "unknown" and state == step.previous_state:
+    begun = any(each.result in ("accepted", "unknown") for each in progress.sent)
+    if last and last.result == "unknown" and state == step.previous_state:
         goes_on = IN_DOUBT
     else:
         goes_on = "the work goes on" if begun else "nothing was done yet"

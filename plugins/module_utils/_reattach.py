@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, fate_of, sent_once, until_done
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, result_of, sent_once, until_done
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError, UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import LOST_ANSWER_SECONDS, refused_for_good
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Sent, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import UNLISTED, DiskState
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Sent, Step
 
 
 def attached(disk: Disk, progress: Progress, now: float, *, vm_id: str) -> Step:
@@ -24,19 +25,19 @@ def attached(disk: Disk, progress: Progress, now: float, *, vm_id: str) -> Step:
     step = Step("attach", "attached", disk.disk_id, vm_id=vm_id)
     last = progress.sent[-1] if progress.sent else None
     if disk.vm_id == vm_id and (disk.meaning is DiskState.STABLE or not progress.sent):
-        return replace(step, do="done", changed=any(each.fate in ("accepted", "unknown") for each in progress.sent))
+        return replace(step, do="done", changed=any(each.result in ("accepted", "unknown") for each in progress.sent))
     if disk.vm_id and disk.vm_id != vm_id:
         return _left(step, f"it is attached to VM {disk.vm_id}")
     if disk.meaning is DiskState.LOST:
         return _left(step, f"the disk is {disk.status}")
     if last and refused_for_good(progress.sent):
         return replace(_left(step, last.msg), ret_code=last.ret_code)
-    if disk.meaning is not DiskState.STABLE or (last and last.fate == "accepted"):
+    if disk.meaning is not DiskState.STABLE or (last and last.result == "accepted"):
         return replace(step, do="wait", msg=f"the disk is {disk.status}")
-    if last and last.fate == "unknown":
+    if last and last.result == "unknown":
         if now - last.at < LOST_ANSWER_SECONDS:
             return replace(step, do="wait", msg="the answer of the API was lost")
-        if sum(each.fate == "unknown" for each in progress.sent) > 1:
+        if sum(each.result == "unknown" for each in progress.sent) > 1:
             return replace(_left(step, f"twice no answer. {last.msg}"), ret_code=last.ret_code)
     return step
 
@@ -75,7 +76,7 @@ def reattach(task: Task, homes: Mapping[str, str]) -> dict[str, Step]:
             unit.step = attached(unit.disk, unit.progress, client.clock.now(), vm_id=unit.vm_id)
 
     def send(unit: _Unit) -> Sent:
-        return sent_once(client, deadline, "attach", partial(_vms.attach, client, unit.disk.disk_id, unit.vm_id, deadline), fate_of)
+        return sent_once(client, deadline, "attach", partial(_vms.attach, client, unit.disk.disk_id, unit.vm_id, deadline), result_of)
 
     def give_up(units: Sequence[_Unit], why: str) -> None:
         for unit in units:

@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Plain data that the layers hand to each other. Nothing here talks to anybody."""
+"""What the API says, as plain data: snapshots, disks and VMs. Nothing here talks to the API."""
 
 from __future__ import annotations
 
@@ -254,89 +254,3 @@ class Vm:
             "disk_ids": self.disk_ids,
             "disks": [dict(disk) for disk in self.disks],
         }
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one look at the API showed.
-
-    ``snapshots`` by id; ``disks`` are those of which every snapshot is in there, so that absence from it means absence.
-    """
-
-    snapshots: Mapping[str, Snapshot]
-    disks: frozenset[str]
-
-    def named(self, disk_id: str, name: str) -> list[Snapshot]:
-        """The disk's snapshots of exactly this name, oldest first."""
-        found = (s for s in self.snapshots.values() if s.disk_id == disk_id and s.name == name)
-        return sorted(found, key=by_age)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A write that was tried, and what is known of it.
-
-    ``fate``: ``accepted`` (the API said yes), ``refused`` (nothing was done, later it may be), ``wrong_state`` (refused for a state,
-    and none is seen that passes), ``unknown`` (it may have been done), ``failed`` (nothing was done, a repeat is refused again),
-    ``missing`` (what was to be deleted does not exist). ``at``: monotonic seconds.
-    """
-
-    do: str
-    fate: str
-    at: float
-    snapshot_id: str | None = None
-    msg: str = ""
-    ret_code: int | None = None
-    request_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """All that a decision about one unit of work may rest on, apart from the present look.
-
-    ``known``: ids of the snapshots that were there before the task wrote anything; ``looks``: what each look showed of the
-    unit's snapshots, as (monotonic seconds, snapshot id, status, or None when it was not listed).
-    """
-
-    known: frozenset[str] = frozenset()
-    sent: tuple[Sent, ...] = ()
-    looks: tuple[tuple[float, str, str | None], ...] = ()
-
-    @property
-    def request_id(self) -> str | None:
-        """The id that the platform gave the last write."""
-        return self.sent[-1].request_id if self.sent else None
-
-    def listed(self, snapshot_id: str | None, since: float = float("-inf")) -> list[tuple[float, str]]:
-        """When, from ``since`` on, the snapshot was listed, and with which status."""
-        return [(at, status) for at, each, status in self.looks if each == snapshot_id and at >= since and status is not None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """The next thing to do for one unit of work, and what will have come of it if the API refuses nothing.
-
-    ``do``: ``look`` (at all snapshots of the disk, then decide again), ``wait``, ``done``, or a write: ``create``, ``delete``,
-    ``rollback``, and for VMs ``start``, ``stop``, ``power_off``. ``before`` and ``after`` are the lines that diff mode shows.
-    If time is up before the next step, ``given_up`` says what is done already where only its marker is missing; ``repeat`` says
-    what a repeat of the task would do where it would not simply carry on.
-    """
-
-    do: str
-    outcome: str
-    disk_id: str
-    snapshot_id: str | None = None
-    msg: str = ""
-    changed: bool = False
-    failed: bool = False
-    ret_code: int | None = None
-    request_id: str | None = None
-    name: str = ""
-    remark: str = ""
-    before: str = ""
-    after: str = ""
-    given_up: str = ""
-    repeat: str = ""
-    vm_id: str = ""
-    previous_state: str = ""
-    warnings: tuple[str, ...] = ()

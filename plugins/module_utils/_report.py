@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Step
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def report(
     also_changed: bool = False,
 ) -> Report:
     """``plans`` and ``steps``: the first and the last step of every item, in the order asked; ``records``: what the module adds."""
-    counts = Counter(step.outcome for step in steps)
+    counts: Counter[str] = Counter(step.outcome for step in steps)
     return Report(
         values={
             "results": [_entry(step) for step in steps],

@@ -243,7 +243,7 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _absent, _module, _present
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
@@ -257,7 +257,7 @@ OUTCOMES = ("created", "adopted", "present", "deleted", "absent", "pending", "un
 def ensure_present(task: Task, module: AnsibleModule, remarks: Mapping[str, str], name: str) -> Report:
     """Every disk that has an entry in ``remarks`` has a usable snapshot of this name."""
     rest = {"name": name, "wait": module.params["wait"], "wall": task.client.clock.wall()}
-    units = [Unit(partial(_plan.present, disk_id=disk_id, remark=remark, **rest), disk_id) for disk_id, remark in remarks.items()]
+    units = [Unit(partial(_present.present, disk_id=disk_id, remark=remark, **rest), disk_id) for disk_id, remark in remarks.items()]
     task.plan(units, task.look(disk_ids=remarks))
     warnings: list[str] = []
     if not module.check_mode:
@@ -279,7 +279,7 @@ def undo(task: Task, made: Sequence[Unit]) -> None:
     """Delete what this task created, with a deadline of its own; what cannot be deleted stays ``created`` and says so."""
     again = Task(task.client, task.deadline.seconds)
     removals = [
-        Unit(partial(_plan.absent, snapshot=task.latest[unit.step.snapshot_id or ""], wait=True), unit.disk_id, unit.step.snapshot_id)
+        Unit(partial(_absent.absent, snapshot=task.latest[unit.step.snapshot_id or ""], wait=True), unit.disk_id, unit.step.snapshot_id)
         for unit in made
     ]
     try:
@@ -299,16 +299,16 @@ def undo(task: Task, made: Sequence[Unit]) -> None:
 def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, snapshot_ids: Sequence[str]) -> Report:
     """The snapshots of these ids, or all of this name on these disks, are gone."""
     seen = task.look(snapshot_ids, disk_ids)
-    by_id = [(_plan.nothing_there("", each, f"snapshot {each}"), [each]) for each in snapshot_ids]
+    by_id = [(_absent.nothing_there("", each, f"snapshot {each}"), [each]) for each in snapshot_ids]
     by_name = [
-        (_plan.nothing_there(each, None, f"a snapshot named {name!r}"), [snapshot.snapshot_id for snapshot in seen.named(each, name)])
+        (_absent.nothing_there(each, None, f"a snapshot named {name!r}"), [snapshot.snapshot_id for snapshot in seen.named(each, name)])
         for each in disk_ids
     ]
     items = []
     for nothing, targets in by_id + by_name:
         listed = [seen.snapshots[each] for each in targets if each in seen.snapshots]
         there = [each for each in listed if each.meaning is not SnapshotState.GONE]
-        units = [Unit(partial(_plan.absent, snapshot=each, wait=module.params["wait"]), each.disk_id, each.snapshot_id) for each in there]
+        units = [Unit(partial(_absent.absent, snapshot=each, wait=module.params["wait"]), each.disk_id, each.snapshot_id) for each in there]
         items.append(units or [Unit(lambda *_, nothing=nothing: nothing, nothing.disk_id)])
     everything = [unit for item in items for unit in item]
     task.plan(everything, seen)

@@ -222,19 +222,14 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _plan, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _present, _rollback, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._reattach import reattach
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import (
-    LONGEST_NAME,
-    NAME_LENGTH,
-    Disk,
-    Seen,
-    is_id,
-)
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LONGEST_NAME, NAME_LENGTH, Disk, is_id
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Seen
 
 OLDEST_BACKUP = "The oldest holds the state before the first rollback."
 OUTCOMES = ("rolled_back", "joined", "already_done", "detached", "pending", "failed")
@@ -331,7 +326,7 @@ def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
 def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | None, wall: float) -> Unit:
     """The unit of work for one disk, its first step decided."""
     by_id = [seen.snapshots[target]] if target in seen.snapshots else []
-    step = _plan.rollback_plan(
+    step = _rollback.preflight_rollback(
         seen,
         disk_id=disk_id,
         wanted=f"snapshot {target}" if target else f"a snapshot of the disk named {wanted.name!r}",
@@ -344,7 +339,7 @@ def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | Non
     )
     snapshot = seen.snapshots.get(step.snapshot_id or "")
     rest: dict[str, Any] = {"marker_name": wanted.marker_name, "wait": wanted.wait, "wall": wall}
-    decide = partial(_plan.rolled_back, target=snapshot, **rest) if snapshot else lambda *_: step
+    decide = partial(_rollback.rolled_back, target=snapshot, **rest) if snapshot else lambda *_: step
     return Unit(decide, disk_id, step.snapshot_id or target or None, step=step, first=step, warnings=list(step.warnings))
 
 
@@ -353,10 +348,10 @@ def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall:
     backups = [
         Unit(
             partial(
-                _plan.present,
+                _present.present,
                 disk_id=unit.disk_id,
                 name=wanted.backup_name or "",
-                remark=_plan.backup_remark(seen.snapshots[unit.step.snapshot_id or ""], wanted.marker_name or ""),
+                remark=_rollback.backup_remark(seen.snapshots[unit.step.snapshot_id or ""], wanted.marker_name or ""),
                 wait=True,
                 wall=wall,
             ),

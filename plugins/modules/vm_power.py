@@ -127,8 +127,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _module, _power, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Sent, Step, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Vm
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Sent, Step
 
 OUTCOMES = ("started", "stopped", "powered_off", "unchanged", "pending", "failed")
 WRITES = {"start": _vms.start, "stop": _vms.stop, "power_off": _vms.power_off}
@@ -175,7 +176,9 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
         unit.step = _power.powered(unit.vm, unit.progress, now, vm_id=unit.vm_id, wanted=params["state"], wait=params["wait"])
 
     def send(unit: Unit) -> Sent:
-        return _apply.sent_once(client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline), _apply.fate_of)
+        return _apply.sent_once(
+            client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline), _apply.result_of
+        )
 
     def give_up(units: Sequence[Unit], why: str) -> None:
         for unit in units:

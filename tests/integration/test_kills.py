@@ -23,7 +23,7 @@ import psutil
 import pytest
 import stage
 import yaml
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._plan import STILL_SECONDS
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import STILL_SECONDS
 from conftest import COLLECTIONS
 
 ROLLBACK_SECONDS = 4

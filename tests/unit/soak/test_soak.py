@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _plan, _records, _states
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _plan, _present, _records, _rollback, _states, _steps
 from soak.tally import Tally, soak, soak_world
 
 
@@ -28,45 +28,47 @@ def test_the_same_seed_gives_the_same_history() -> None:
 
 
 def a_lost_answer_is_taken_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    fate_of = _apply.fate_of
-    patch.setattr(_apply, "fate_of", lambda error: "refused" if fate_of(error) == "unknown" else fate_of(error))
+    result_of = _apply.result_of
+    patch.setattr(_apply, "result_of", lambda error: "refused" if result_of(error) == "unknown" else result_of(error))
 
 
 def lists_are_not_looked_at_before_a_create(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_records.Seen, "named", lambda seen, disk_id, name: [])
+    patch.setattr(_steps.Seen, "named", lambda seen, disk_id, name: [])
 
 
 def names_count_by_their_beginning(patch: pytest.MonkeyPatch) -> None:
-    def named(seen: _records.Seen, disk_id: str, name: str) -> list[_records.Snapshot]:
+    def named(seen: _steps.Seen, disk_id: str, name: str) -> list[_records.Snapshot]:
         return [each for each in seen.snapshots.values() if each.disk_id == disk_id and each.name[:1] == name[:1]]
 
-    patch.setattr(_records.Seen, "named", named)
+    patch.setattr(_steps.Seen, "named", named)
 
 
 def disks_do_not_count(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_records.Seen, "named", lambda seen, disk_id, name: [each for each in seen.snapshots.values() if each.name == name])
+    patch.setattr(_steps.Seen, "named", lambda seen, disk_id, name: [each for each in seen.snapshots.values() if each.name == name])
 
 
 def nothing_is_waited_for(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_plan, "_made", lambda step, *rest: replace(step, do="done"))
+    patch.setattr(_present, "_made", lambda step, *rest: replace(step, do="done"))
 
 
 def a_rollback_is_done_when_it_is_accepted(patch: pytest.MonkeyPatch) -> None:
-    unfinished = _plan._unfinished_rollback
+    unfinished = _rollback._unfinished_rollback
     patch.setattr(
-        _plan, "_unfinished_rollback", lambda step, current, started, *rest: None if started else unfinished(step, current, started, *rest)
+        _rollback,
+        "_unfinished_rollback",
+        lambda step, current, started, *rest: None if started else unfinished(step, current, started, *rest),
     )
 
 
 def markers_are_not_seen(patch: pytest.MonkeyPatch) -> None:
-    plan = _plan.rollback_plan
+    plan = _rollback.preflight_rollback
 
-    def blind(seen: _records.Seen, **options: Any) -> _records.Step:
+    def blind(seen: _steps.Seen, **options: Any) -> _steps.Step:
         kept = {key: each for key, each in seen.snapshots.items() if " marker " not in each.remark}
-        return plan(_records.Seen(kept, seen.disks), **options)
+        return plan(_steps.Seen(kept, seen.disks), **options)
 
-    patch.setattr(_plan, "rollback_plan", blind)
-    patch.setattr(_plan, "_proofs", lambda *_: [])
+    patch.setattr(_rollback, "preflight_rollback", blind)
+    patch.setattr(_rollback, "_proofs", lambda *_: [])
 
 
 def a_time_out_forgets(patch: pytest.MonkeyPatch) -> None:

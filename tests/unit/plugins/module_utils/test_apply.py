@@ -16,7 +16,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Ta
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Seen, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Seen, Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 from emulator.errors import Reason
 from emulator.server import Emulator
@@ -115,11 +115,11 @@ def test_a_write_is_sent_once_for_each_decision(cloud: Emulator, disk: str, new_
     unit = Unit(script(create(disk), wait(disk), wait(disk), done(disk)), disk)
     carry_out(new_task(60), unit)
     assert len(cloud.calls("CreateSnapshot")) == 1
-    assert [(sent.do, sent.fate) for sent in unit.progress.sent] == [("create", "accepted")]
+    assert [(sent.do, sent.result) for sent in unit.progress.sent] == [("create", "accepted")]
 
 
 @pytest.mark.parametrize("do", ["look", "wait", "done"])
-def test_nothing_but_the_three_writes_is_ever_sent(cloud: Emulator, disk: str, new_task: NewTask, do: str) -> None:
+def test_nothing_but_the_three_writes_is_ever_sent(cloud: Emulator, disk: str, new_task: NewTask, do: Any) -> None:
     cloud.state.add_snapshot(disk, "x")
     carry_out(new_task(5), Unit(script(Step(do, "rolled_back", disk, cloud.state.find_snapshots()[0])), disk))
     assert {call["action"] for call in cloud.calls()} == {"DescribeSnapshot"}
@@ -134,7 +134,7 @@ def test_look_is_carried_out_at_once_and_decided_again(cloud: Emulator, disk: st
 
 
 @pytest.mark.parametrize(
-    ("fault", "fate"),
+    ("fault", "result"),
     [
         ({"kind": "lose_answer"}, "unknown"),
         ({"kind": "http_status", "status": 502}, "unknown"),
@@ -152,12 +152,12 @@ def test_look_is_carried_out_at_once_and_decided_again(cloud: Emulator, disk: st
     ],
     ids=lambda each: "-".join(map(str, each.values())) if isinstance(each, dict) else "",
 )
-def test_fate_of_a_create(cloud: Emulator, disk: str, new_task: NewTask, fault: dict[str, Any], fate: str) -> None:
+def test_fate_of_a_create(cloud: Emulator, disk: str, new_task: NewTask, fault: dict[str, Any], result: str) -> None:
     cloud.add_faults({"action": "CreateSnapshot", **fault})
     unit = Unit(script(create(disk), done(disk)), disk)
     carry_out(new_task(60), unit)
     (sent,) = unit.progress.sent
-    assert (sent.fate, sent.snapshot_id, sent.ret_code) == (fate, None, fault.get("ret_code"))
+    assert (sent.result, sent.snapshot_id, sent.ret_code) == (result, None, fault.get("ret_code"))
     assert sent.msg.startswith("CreateSnapshot: ")
 
 
@@ -167,7 +167,7 @@ def test_wrong_state_is_final_when_the_disks_state_does_not_pass(cloud: Emulator
     unit = Unit(script(create(disk), done(disk)), disk)
     carry_out(new_task(60), unit)
     wrong_state = cloud.generation.codes[Reason.DISK_WRONG_STATE]
-    assert [(sent.fate, sent.ret_code) for sent in unit.progress.sent] == [("failed", wrong_state)]
+    assert [(sent.result, sent.ret_code) for sent in unit.progress.sent] == [("failed", wrong_state)]
 
 
 def test_wrong_state_may_pass_when_the_disk_cannot_be_asked(cloud: Emulator, disk: str, new_task: NewTask) -> None:
@@ -175,7 +175,7 @@ def test_wrong_state_may_pass_when_the_disk_cannot_be_asked(cloud: Emulator, dis
     cloud.add_faults({"action": "DescribeDisk", "kind": "refuse", "ret_code": 150})
     unit = Unit(script(create(disk), done(disk)), disk)
     carry_out(new_task(60), unit)
-    assert [sent.fate for sent in unit.progress.sent] == ["refused"]
+    assert [sent.result for sent in unit.progress.sent] == ["refused"]
 
 
 @pytest.mark.parametrize("code", [200, 204, 205])
@@ -184,7 +184,7 @@ def test_delete_of_what_is_gone_is_missing(cloud: Emulator, disk: str, new_task:
     cloud.add_faults({"action": "DeleteSnapshot", "kind": "refuse", "ret_code": code})
     unit = Unit(script(Step("delete", "deleted", disk, snapshot), done(disk)), disk, snapshot)
     carry_out(new_task(60), unit)
-    assert [sent.fate for sent in unit.progress.sent] == ["missing"]
+    assert [sent.result for sent in unit.progress.sent] == ["missing"]
 
 
 def test_no_write_is_sent_when_time_is_up(cloud: Emulator, disks: list[str], new_task: NewTask, virtual_time: Any) -> None:

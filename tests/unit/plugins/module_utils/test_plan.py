@@ -9,14 +9,15 @@ import itertools
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Seen, Sent, Snapshot, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _absent, _plan, _present, _rollback
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Seen, Sent, Step
 
 NOW, WALL = 1000.0, 1_795_428_000.0
 DISK = "disk-1"
 UNFINISHED = ["Createing", "RollBacking", "Pondering", "Creating", "Rollbacking", "Unknown", "Norma", ""]
 USELESS = ["Deleting", "Deleted", "Released", "Failure"]
-FATES = ["accepted", "refused", "wrong_state", "unknown", "failed"]
+RESULTS = ["accepted", "refused", "wrong_state", "unknown", "failed"]
 NOTHING_YET = Progress()
 
 
@@ -28,25 +29,27 @@ def seen(*snapshots: Snapshot, full: bool = True) -> Seen:
     return Seen({each.snapshot_id: each for each in snapshots}, frozenset({DISK} if full else ()))
 
 
-def tried(do: str, *fates: tuple[str, float], snapshot_id: str | None = None, known: tuple[str, ...] = (), **looks: str | None) -> Progress:
-    """Writes with their fates, each so many seconds ago; ``looks``: the status of a snapshot 5 seconds ago."""
+def tried(
+    do: Any, *results: tuple[Any, float], snapshot_id: str | None = None, known: tuple[str, ...] = (), **looks: str | None
+) -> Progress:
+    """Writes with their results, each so many seconds ago; ``looks``: the status of a snapshot 5 seconds ago."""
     sent = tuple(
-        Sent(do, fate, NOW - ago, snapshot_id if fate == "accepted" else None, f"said {fate}", 2500 if fate == "failed" else None)
-        for fate, ago in fates
+        Sent(do, result, NOW - ago, snapshot_id if result == "accepted" else None, f"said {result}", 2500 if result == "failed" else None)
+        for result, ago in results
     )
     return Progress(frozenset(known), sent, tuple((NOW - 5, each, status) for each, status in looks.items()))
 
 
 def present(what: Seen, progress: Progress = NOTHING_YET, *, wait: bool = True, remark: str = "") -> Step:
-    return _plan.present(what, progress, NOW, disk_id=DISK, name="x", remark=remark, wait=wait, wall=WALL)
+    return _present.present(what, progress, NOW, disk_id=DISK, name="x", remark=remark, wait=wait, wall=WALL)
 
 
 def absent(what: Seen, progress: Progress = NOTHING_YET, *, wait: bool = True) -> Step:
-    return _plan.absent(what, progress, NOW, snapshot=snap("s1"), wait=wait)
+    return _absent.absent(what, progress, NOW, snapshot=snap("s1"), wait=wait)
 
 
 def rolled_back(what: Seen, progress: Progress = NOTHING_YET, *, wait: bool = True, marker: str | None = None) -> Step:
-    return _plan.rolled_back(what, progress, NOW, target=snap("s1"), marker_name=marker, wait=wait, wall=WALL)
+    return _rollback.rolled_back(what, progress, NOW, target=snap("s1"), marker_name=marker, wait=wait, wall=WALL)
 
 
 def gist(step: Step) -> tuple[str, str, bool, bool]:
@@ -93,20 +96,20 @@ def test_present_creates_only_after_a_full_look_at_the_disk() -> None:
     """Whatever was tried and seen: no full look, no create."""
     statuses = [None, *USELESS, *UNFINISHED, "Normal"]
     for status, count, ago, wait in itertools.product(statuses, (0, 1, 2), (1.0, 31.0, 99.0), (True, False)):
-        for fates in itertools.product(FATES, repeat=count):
-            progress = tried("create", *((fate, ago) for fate in fates), snapshot_id="s9")
+        for results in itertools.product(RESULTS, repeat=count):
+            progress = tried("create", *((result, ago) for result in results), snapshot_id="s9")
             there = [snap("s1", status)] if status is not None else []
             assert present(seen(*there, full=False), progress, wait=wait).do != "create"
 
 
 def test_present_creates_again_only_after_a_refusal_or_one_lost_answer() -> None:
     creating = {
-        fates
+        results
         for count in (0, 1, 2, 3)
-        for fates in itertools.product(FATES, repeat=count)
-        if present(seen(), tried("create", *((fate, 31.0) for fate in fates), snapshot_id="s9")).do == "create"
+        for results in itertools.product(RESULTS, repeat=count)
+        if present(seen(), tried("create", *((result, 31.0) for result in results), snapshot_id="s9")).do == "create"
     }
-    assert all("accepted" not in fates and fates.count("unknown") <= 1 and fates[-1:] != ("failed",) for fates in creating)
+    assert all("accepted" not in results and results.count("unknown") <= 1 and results[-1:] != ("failed",) for results in creating)
     assert {(), ("refused",), ("unknown",), ("refused", "refused"), ("unknown", "refused"), ("refused", "unknown")} <= creating
 
 
@@ -191,7 +194,7 @@ def test_absent_first_decision(status: str | None, wait: bool, step: tuple[Any, 
 
 
 @pytest.mark.parametrize(
-    ("fates", "status", "step"),
+    ("results", "status", "step"),
     [
         ([("accepted", 1)], "Deleting", ("wait", "deleted", True, False)),
         ([("accepted", 99)], "Normal", ("wait", "deleted", True, False)),
@@ -212,8 +215,8 @@ def test_absent_first_decision(status: str | None, wait: bool, step: tuple[Any, 
         ([("unknown", 31), ("missing", 1)], "Normal", ("done", "deleted", True, False)),
     ],
 )
-def test_absent_after_a_delete(fates: list[tuple[str, float]], status: str | None, step: tuple[Any, ...]) -> None:
-    assert gist(absent(seen(*[snap("s1", status)] if status is not None else []), tried("delete", *fates))) == step
+def test_absent_after_a_delete(results: list[tuple[Any, float]], status: str | None, step: tuple[Any, ...]) -> None:
+    assert gist(absent(seen(*[snap("s1", status)] if status is not None else []), tried("delete", *results))) == step
 
 
 def test_absent_never_deletes_another_snapshot_of_the_name() -> None:
@@ -232,7 +235,7 @@ def test_absent_never_deletes_another_snapshot_of_the_name() -> None:
         ([("failed", 0.0)], True),
     ],
 )
-def test_refusal_for_a_state_is_final_when_none_that_passes_was_seen_for_half_a_minute(ago: list[tuple[str, float]], over: bool) -> None:
+def test_refusal_for_a_state_is_final_when_none_that_passes_was_seen_for_half_a_minute(ago: list[tuple[Any, float]], over: bool) -> None:
     assert _plan.refused_for_good(tried("create", *ago).sent) is over
     assert (present(seen(), tried("create", *ago)).outcome == "failed") is over
 
@@ -249,7 +252,7 @@ def rollback_plan(
     backup: str | None = None,
 ) -> Step:
     what = seen(*there)
-    return _plan.rollback_plan(
+    return _rollback.preflight_rollback(
         what,
         disk_id=DISK,
         wanted="a snapshot named 'x'",
@@ -402,9 +405,9 @@ def test_rolled_back_without_wait(progress: Progress, status: str, step: tuple[A
     assert gist(rolled_back(seen(snap("s1", status)), progress, wait=False)) == step
 
 
-def with_marker(*fates: tuple[str, float]) -> Progress:
+def with_marker(*results: tuple[Any, float]) -> Progress:
     rolled = tried("rollback", ("accepted", 99), s1="RollBacking")
-    return Progress(sent=rolled.sent + tried("create", *fates, snapshot_id="m1").sent, looks=rolled.looks)
+    return Progress(sent=rolled.sent + tried("create", *results, snapshot_id="m1").sent, looks=rolled.looks)
 
 
 @pytest.mark.parametrize(
@@ -441,10 +444,10 @@ def test_disk_that_another_task_has_marked_meanwhile_is_not_rolled_back(progress
     assert gist(rolled_back(seen(snap("s1"), full=False), progress)) == ROLL
 
 
-@pytest.mark.parametrize("fates", [(), *([(fate, 20.0)] for fate in FATES)])
-def test_no_marker_before_the_rollback_is_over(fates: tuple[tuple[str, float], ...]) -> None:
+@pytest.mark.parametrize("results", [(), *([(result, 20.0)] for result in RESULTS)])
+def test_no_marker_before_the_rollback_is_over(results: tuple[tuple[Any, float], ...]) -> None:
     for status in ("RollBacking", "Pondering", "Failure"):
-        assert rolled_back(seen(snap("s1", status)), tried("rollback", *fates), marker="m").do != "create"
+        assert rolled_back(seen(snap("s1", status)), tried("rollback", *results), marker="m").do != "create"
 
 
 # ---- the end of waiting
@@ -503,7 +506,7 @@ def test_age_that_the_api_does_not_tell_is_unknown() -> None:
         (["absent", "absent"], "absent"),
     ],
 )
-def test_merged_shows_the_worst_and_names_all(outcomes: list[str], worst: str) -> None:
+def test_merged_shows_the_worst_and_names_all(outcomes: list[Any], worst: str) -> None:
     steps = [
         Step("done", outcome, DISK, f"s{number}", "why", changed=outcome == "deleted", failed=outcome == "failed")
         for number, outcome in enumerate(outcomes)
@@ -515,4 +518,4 @@ def test_merged_shows_the_worst_and_names_all(outcomes: list[str], worst: str) -
 
 def test_remarks_of_copies_fit_the_api_with_the_longest_ids_seen() -> None:
     target = snap("snapshot-" + "0123456789ab" * 3)
-    assert max(len(_plan.marker_remark(target.snapshot_id)), len(_plan.backup_remark(target, "m" * 30))) <= 100
+    assert max(len(_rollback.marker_remark(target.snapshot_id)), len(_rollback.backup_remark(target, "m" * 30))) <= 100

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _power
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Progress, Sent, Step, Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Vm
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Sent, Step
 
 NOW = 1000.0
 WANTED = ("started", "stopped", "powered_off")
-WRITES = {"started": "start", "stopped": "stop", "powered_off": "power_off"}
+WRITES: dict[str, Any] = {"started": "start", "stopped": "stop", "powered_off": "power_off"}
 GOAL = {"started": "Running", "stopped": "Stopped", "powered_off": "Stopped"}
-FATES = ("accepted", "refused", "wrong_state", "unknown", "failed")
+RESULTS = ("accepted", "refused", "wrong_state", "unknown", "failed")
 STATES_1X = (
     *("Initializing", "Starting", "Restarting", "Running", "Stopping", "Stopped", "Deleted", "Resizing", "Terminating", "Terminated"),
     *("Migrating", "WaitReinstall", "Reinstalling", "Poweroffing", "ChangeSGing"),
@@ -25,13 +26,15 @@ STATES = (*STATES_1X, "Failed", "Deleting", "RFailed", "MigrateDisking", "Saving
 
 
 def decide(
-    wanted: str, state: str | None, *fates: tuple[str, float], was: str = "", wait: bool = True, unstable: tuple[str, ...] = ()
+    wanted: Any, state: str | None, *results: tuple[Any, float], was: str = "", wait: bool = True, unstable: tuple[str, ...] = ()
 ) -> Step:
-    """The decision on a VM in this state (None: not listed), after writes with their fates, each so many seconds ago.
+    """The decision on a VM in this state (None: not listed), after writes with their results, each so many seconds ago.
 
     ``was``: its state in a look 5 seconds ago.
     """
-    sent = tuple(Sent(WRITES[wanted], fate, NOW - ago, None, f"said {fate}", 2041 if fate != "accepted" else None) for fate, ago in fates)
+    sent = tuple(
+        Sent(WRITES[wanted], result, NOW - ago, None, f"said {result}", 2041 if result != "accepted" else None) for result, ago in results
+    )
     looks = tuple((at, "vm-1", each) for at, each in ((NOW - 5, was or None), (NOW, state)))
     vm = None if state is None else Vm("vm-1", "web", state, unstable=unstable)
     return _power.powered(vm, Progress(sent=sent, looks=looks), NOW, vm_id="vm-1", wanted=wanted, wait=wait)
@@ -83,7 +86,7 @@ def test_vm_that_does_not_exist_fails_at_once(wanted: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_vm_that_vanishes_is_waited_for_half_a_minute(wanted: str) -> None:
+def test_vm_that_vanishes_is_waited_for_half_a_minute(wanted: Any) -> None:
     assert decide(wanted, None, was="Running").do == "wait"
     steps = [
         _power.powered(
@@ -117,7 +120,7 @@ def test_disks_at_work_are_waited_for_before_the_write_and_only_then(wanted: str
 
 
 @pytest.mark.parametrize(
-    ("wanted", "state", "fates", "expected"),
+    ("wanted", "state", "results", "expected"),
     [
         ("stopped", "Stopped", [("accepted", 1)], ("done", "stopped", True, False)),
         ("stopped", "Stopped", [("unknown", 1)], ("done", "stopped", True, False)),
@@ -153,16 +156,16 @@ def test_disks_at_work_are_waited_for_before_the_write_and_only_then(wanted: str
         ("stopped", "Starting", [("wrong_state", 31), ("wrong_state", 1)], ("wait", "stopped", True, False)),
     ],
 )
-def test_after_a_write(wanted: str, state: str, fates: list[tuple[str, float]], expected: tuple[Any, ...]) -> None:
-    assert gist(decide(wanted, state, *fates, was="Running")) == expected
+def test_after_a_write(wanted: str, state: str, results: list[tuple[Any, float]], expected: tuple[Any, ...]) -> None:
+    assert gist(decide(wanted, state, *results, was="Running")) == expected
 
 
 def test_write_is_sent_again_only_after_a_refusal_or_one_lost_answer() -> None:
     for wanted, count, ago, wait in itertools.product(WANTED, (1, 2, 3), (1.0, 31.0), (True, False)):
-        for fates in itertools.product(FATES, repeat=count):
-            step = decide(wanted, ACT[wanted][0], *((fate, ago) for fate in fates), wait=wait)
-            again = fates[-1] in ("refused", "wrong_state") or (fates[-1] == "unknown" and ago > 30 and fates.count("unknown") == 1)
-            assert (step.do == WRITES[wanted]) == again, fates
+        for results in itertools.product(RESULTS, repeat=count):
+            step = decide(wanted, ACT[wanted][0], *((result, ago) for result in results), wait=wait)
+            again = results[-1] in ("refused", "wrong_state") or (results[-1] == "unknown" and ago > 30 and results.count("unknown") == 1)
+            assert (step.do == WRITES[wanted]) == again, results
 
 
 def test_refusals_for_a_state_count_from_the_last_time_that_such_a_state_was_seen() -> None:
@@ -173,8 +176,8 @@ def test_refusals_for_a_state_count_from_the_last_time_that_such_a_state_was_see
 
 
 def test_disks_at_work_put_off_the_second_try_as_well() -> None:
-    for fate in ("refused", "unknown"):
-        step = decide("stopped", "Running", (fate, 31), unstable=("disk-1",))
+    for result in ("refused", "unknown"):
+        step = decide("stopped", "Running", (result, 31), unstable=("disk-1",))
         assert (step.do, step.warnings) == ("wait", ())
 
 
@@ -195,7 +198,9 @@ def test_without_wait_a_write_that_was_not_accepted_is_not_the_end() -> None:
 
 
 def test_refusal_and_lost_answers_hand_on_their_return_code() -> None:
-    assert [decide("stopped", "Running", *fates).ret_code for fates in ([("failed", 1)], [("unknown", 60), ("unknown", 30)])] == [2041] * 2
+    assert [decide("stopped", "Running", *results).ret_code for results in ([("failed", 1)], [("unknown", 60), ("unknown", 30)])] == [
+        2041
+    ] * 2
 
 
 def test_previous_state_is_that_of_the_first_look() -> None:
@@ -206,18 +211,18 @@ def test_previous_state_is_that_of_the_first_look() -> None:
 # ---- time-out
 
 
-def timed_out(wanted: str, state: str | None, *fates: tuple[str, float]) -> Step:
-    step = decide(wanted, state, *fates, was="Running")
-    progress = Progress(sent=tuple(Sent("stop", fate, NOW - ago, None, f"said {fate}", 2041) for fate, ago in fates))
+def timed_out(wanted: str, state: str | None, *results: tuple[Any, float]) -> Step:
+    step = decide(wanted, state, *results, was="Running")
+    progress = Progress(sent=tuple(Sent("stop", result, NOW - ago, None, f"said {result}", 2041) for result, ago in results))
     return _power.timed_out(step, progress, None if state is None else Vm("vm-1", "web", state), "time is up after 60 s")
 
 
 @pytest.mark.parametrize(
-    ("fates", "changed", "ret_code"),
+    ("results", "changed", "ret_code"),
     [([], False, None), ([("refused", 1)], False, 2041), ([("accepted", 1)], True, None), ([("unknown", 1)], True, None)],
 )
-def test_time_out_is_pending_and_says_what_was_last_seen(fates: list[tuple[str, float]], changed: bool, ret_code: int | None) -> None:
-    step = timed_out("stopped", "Running", *fates)
+def test_time_out_is_pending_and_says_what_was_last_seen(results: list[tuple[Any, float]], changed: bool, ret_code: int | None) -> None:
+    step = timed_out("stopped", "Running", *results)
     assert (gist(step), step.ret_code) == (("done", "pending", changed, True), ret_code)
     assert step.msg.startswith("time is up after 60 s; last seen Running (")
     assert ("said refused" in step.msg) == (ret_code is not None)

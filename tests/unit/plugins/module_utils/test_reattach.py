@@ -6,23 +6,25 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _reattach
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Progress, Sent, Step
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import DISK_STATES, UNLISTED, DiskState
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Sent, Step
 
 NOW = 1000.0
 HOME, OTHER = "vm-1", "vm-2"
-FATES = ["accepted", "refused", "wrong_state", "unknown", "failed"]
+RESULTS = ["accepted", "refused", "wrong_state", "unknown", "failed"]
 BUSY = [word for word, (meaning, _source) in DISK_STATES.items() if meaning is DiskState.BUSY]
 LOST = [word for word, (meaning, _source) in DISK_STATES.items() if meaning is DiskState.LOST]
 UNKNOWN = ["Pondering", "Unknown", ""]
 
 
-def decide(status: str, vm_id: str, *fates: tuple[str, float]) -> Step:
-    """``fates``: of each AttachDisk, with how many seconds ago it was sent."""
-    sent = tuple(Sent("attach", fate, NOW - ago, None, f"said {fate}.", 2204) for fate, ago in fates)
+def decide(status: str, vm_id: str, *results: tuple[Any, float]) -> Step:
+    """``results``: of each AttachDisk, with how many seconds ago it was sent."""
+    sent = tuple(Sent("attach", result, NOW - ago, None, f"said {result}.", 2204) for result, ago in results)
     return _reattach.attached(Disk("disk-1", status, vm_id), Progress(sent=sent), NOW, vm_id=HOME)
 
 
@@ -35,7 +37,7 @@ ATTACHED, UNTOUCHED, LEFT = ("done", "attached", True), ("done", "attached", Fal
 
 
 @pytest.mark.parametrize(
-    ("status", "vm_id", "fates", "expected"),
+    ("status", "vm_id", "results", "expected"),
     [
         # nothing was sent yet
         ("Bound", HOME, [], UNTOUCHED),
@@ -81,25 +83,25 @@ ATTACHED, UNTOUCHED, LEFT = ("done", "attached", True), ("done", "attached", Fal
         ("Unbound", "", [("wrong_state", 60), ("refused", 30), ("wrong_state", 0)], ATTACH),
     ],
 )
-def test_next_step(status: str, vm_id: str, fates: list[tuple[str, float]], expected: tuple[str, str, bool]) -> None:
-    assert gist(decide(status, vm_id, *fates)) == expected
+def test_next_step(status: str, vm_id: str, results: list[tuple[Any, float]], expected: tuple[str, str, bool]) -> None:
+    assert gist(decide(status, vm_id, *results)) == expected
 
 
 @pytest.mark.parametrize("status", [*DISK_STATES, UNLISTED, *UNKNOWN])
 def test_only_a_detached_disk_in_a_stable_state_is_ever_attached(status: str) -> None:
     stable = status in DISK_STATES and DISK_STATES[status][0] is DiskState.STABLE
     for vm_id, count in itertools.product(("", HOME, OTHER), range(3)):
-        for fates in itertools.product(FATES, repeat=count):
-            step = decide(status, vm_id, *((fate, 31.0) for fate in fates))
-            last = fates[-1] if fates else "refused"
-            again = last in ("refused", "wrong_state") or (last == "unknown" and fates.count("unknown") == 1)
-            assert (step.do == "attach") == (stable and not vm_id and again), (vm_id, fates)
+        for results in itertools.product(RESULTS, repeat=count):
+            step = decide(status, vm_id, *((result, 31.0) for result in results))
+            last = results[-1] if results else "refused"
+            again = last in ("refused", "wrong_state") or (last == "unknown" and results.count("unknown") == 1)
+            assert (step.do == "attach") == (stable and not vm_id and again), (vm_id, results)
 
 
 @pytest.mark.parametrize("status", [*BUSY, *UNKNOWN])
 def test_state_that_passes_or_that_nobody_knows_ends_nothing_after_a_write(status: str) -> None:
-    for vm_id, fate in itertools.product(("", HOME), ("accepted", "unknown", "refused", "wrong_state")):
-        assert decide(status, vm_id, (fate, 999)).do == "wait"
+    for vm_id, result in itertools.product(("", HOME), ("accepted", "unknown", "refused", "wrong_state")):
+        assert decide(status, vm_id, (result, 999)).do == "wait"
 
 
 @pytest.mark.parametrize("status", [*LOST, UNLISTED])

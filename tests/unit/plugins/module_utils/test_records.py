@@ -10,15 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import (
-    Seen,
-    Snapshot,
-    Vm,
-    by_age,
-    iso_utc,
-    snake_case,
-    whole_number,
-)
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, Vm, by_age, iso_utc, snake_case, whole_number
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Seen
 
 ENTRY = {
     "Region": "cn",

@@ -1,0 +1,124 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What is decided about one unit of work, and what the decision rests on, as plain data. All values are explained here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, by_age
+
+Do = Literal["look", "wait", "done", "create", "delete", "rollback", "start", "stop", "power_off", "attach"]
+"""``look``: list all snapshots of the disk, then decide again; ``wait``; ``done``; else the write to send."""
+Result = Literal["accepted", "refused", "wrong_state", "unknown", "failed", "missing"]
+"""Of a write: ``accepted`` by the API; ``refused``, nothing was done, later it may be; ``wrong_state``, refused for a state, and none is seen
+that passes; ``unknown``, it may have been done; ``failed``, nothing was done, and a repeat would be refused again; ``missing``, what was
+to be deleted does not exist."""
+Outcome = Literal[
+    "created",
+    "adopted",
+    "present",
+    "deleted",
+    "absent",
+    "undone",
+    "rolled_back",
+    "joined",
+    "already_done",
+    "attached",
+    "detached",
+    "started",
+    "stopped",
+    "powered_off",
+    "unchanged",
+    "pending",
+    "failed",
+]
+"""Of an item of a task, as the documentation of the modules explains it; ``attached`` is the one that no module returns."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at the API showed.
+
+    ``snapshots`` by id; ``disks`` are those of which every snapshot is in there, so that absence from it means absence.
+    """
+
+    snapshots: Mapping[str, Snapshot]
+    disks: frozenset[str]
+
+    def named(self, disk_id: str, name: str) -> list[Snapshot]:
+        """The disk's snapshots of exactly this name, oldest first."""
+        found = (s for s in self.snapshots.values() if s.disk_id == disk_id and s.name == name)
+        return sorted(found, key=by_age)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A write that was tried, and what is known of it.
+
+    ``at``: monotonic seconds.
+    """
+
+    do: Do
+    result: Result
+    at: float
+    snapshot_id: str | None = None
+    msg: str = ""
+    ret_code: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that a decision about one unit of work may rest on, apart from the present look.
+
+    ``known``: ids of the snapshots that were there before the task wrote anything; ``looks``: what each look showed of the
+    unit's snapshots, as (monotonic seconds, snapshot id, status, or None when it was not listed).
+    """
+
+    known: frozenset[str] = frozenset()
+    sent: tuple[Sent, ...] = ()
+    looks: tuple[tuple[float, str, str | None], ...] = ()
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that the platform gave the last write."""
+        return self.sent[-1].request_id if self.sent else None
+
+    def listed(self, snapshot_id: str | None, since: float = float("-inf")) -> list[tuple[float, str]]:
+        """When, from ``since`` on, the snapshot was listed, and with which status."""
+        return [(at, status) for at, each, status in self.looks if each == snapshot_id and at >= since and status is not None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next thing to do for one unit of work, and what will have come of it if the API refuses nothing.
+
+    ``before`` and ``after`` are the lines that diff mode shows.
+    If time is up before the next step, ``given_up`` says what is done already where only its marker is missing; ``repeat`` says
+    what a repeat of the task would do where it would not simply carry on.
+    """
+
+    do: Do
+    outcome: Outcome
+    disk_id: str
+    snapshot_id: str | None = None
+    msg: str = ""
+    changed: bool = False
+    failed: bool = False
+    ret_code: int | None = None
+    request_id: str | None = None
+    name: str = ""
+    remark: str = ""
+    before: str = ""
+    after: str = ""
+    given_up: str = ""
+    repeat: str = ""
+    vm_id: str = ""
+    previous_state: str = ""
+    warnings: tuple[str, ...] = ()
