@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Protocol, TypeVar
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _rollback, _snapshots, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer
@@ -37,6 +37,17 @@ FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.5, 1.5, 15.0
 """Seconds between two looks while work goes on: a snapshot takes minutes, but a small one seconds."""
 UNSTABLE_DISK = 5000
 """RetCode of 2.x for a disk that is busy, which passes whether or not its state shows it, and for one that is lost, which does not."""
+
+
+class UnitOfWork(Protocol):
+    """What :func:`until_done` needs of a unit: its next step, and that it records what was sent."""
+
+    step: Step
+
+    def sent(self, sent: Sent) -> None: ...
+
+
+AnyUnit = TypeVar("AnyUnit", bound=UnitOfWork)
 
 
 @dataclass
@@ -71,7 +82,7 @@ class Unit:
         return [*self.watched, *(sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id)]
 
     def sent(self, sent: Sent) -> None:
-        """Take down a write. Its step is behind us: until the next look nothing but waiting is to be done."""
+        """Record a write. Its step is behind us: until the next look nothing but waiting is to be done."""
         self.progress = replace(self.progress, sent=(*self.progress.sent, sent))
         self.step = replace(self.step, do="wait", snapshot_id=sent.snapshot_id or self.step.snapshot_id)
 
@@ -82,23 +93,24 @@ class Unit:
 
 
 def until_done(
-    units: Sequence[Any],
+    units: Sequence[AnyUnit],
     deadline: Deadline,
     parallelism: int,
-    send: Callable[[Any], Sent],
-    look_again: Callable[[Sequence[Any]], None],
-    give_up: Callable[[Sequence[Any], str], None],
+    send: Callable[[AnyUnit], Sent],
+    look_again: Callable[[Sequence[AnyUnit]], None],
+    give_up: Callable[[Sequence[AnyUnit], str], None],
 ) -> None:
     """The one loop in which everything is carried out and waited for: write side by side, pause, look at all that is not done.
 
-    A unit has a ``step`` and takes down what was ``sent``. ``look_again`` gives every unit its next step; ``give_up`` ends units
-    for the reason it is told.
+    ``look_again`` gives every unit its next step; ``give_up`` ends units for the reason that it is given.
     """
     pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
     trouble = ""
     while todo := [unit for unit in units if unit.step.do != "done"]:
         if not deadline.left:
             give_up(todo, f"time is up after {deadline.seconds:g} s{trouble}")
+            for unit in todo:
+                unit.step = replace(unit.step, reason="timeout")
             break
         writing = [unit for unit in todo if unit.step.do not in ("look", "wait")]
         with ThreadPoolExecutor(max_workers=parallelism) as threads:

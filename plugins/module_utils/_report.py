@@ -55,18 +55,17 @@ def _entry(step: Step) -> dict[str, Any]:
     item: dict[str, Any] = {"disk_id": step.disk_id or None, "snapshot_id": step.snapshot_id}
     if step.vm_id:
         item = {"vm_id": step.vm_id, "previous_state": step.previous_state or None}
-    return {**item, "outcome": step.outcome, "msg": step.msg, "ret_code": step.ret_code, "request_id": step.request_id}
+    codes = {"ret_code": step.ret_code, "request_id": step.request_id}
+    return {**item, "outcome": step.outcome, "reason": step.reason or None, "msg": step.msg, **codes}
 
 
 def _failures(steps: Sequence[Step]) -> str:
     """One line that names what failed and why, each reason once."""
     failures: dict[str, list[str]] = {}
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.reason == "other_item_failed"):  # a cause comes before what was skipped because of it
         if step.failed:
             failures.setdefault(step.msg.rstrip("."), []).append(step.vm_id or step.disk_id or step.snapshot_id or "")
     if not failures:
         return ""
-    # The cause comes before what was left alone because of it.
-    reasons = sorted(failures.items(), key=lambda item: "because" in item[0])
     count = sum(len(who) for who in failures.values())
-    return f"{count} of {len(steps)} failed: " + "; ".join(f"{', '.join(who)}: {why}" for why, who in reasons)
+    return f"{count} of {len(steps)} failed: " + "; ".join(f"{', '.join(who)}: {why}" for why, who in failures.items())

@@ -36,9 +36,12 @@ Outcome = Literal[
     "powered_off",
     "unchanged",
     "pending",
+    "skipped",
     "failed",
 ]
 """Of an item of a task, as the documentation of the modules explains it; ``attached`` is the one that no module returns."""
+Reason = Literal["", "other_item_failed", "backup_failed", "timeout"]
+"""For programs, why an outcome is not the wanted one; empty if the outcome, or the return code, says it all."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Step:
     disk_id: str
     snapshot_id: str | None = None
     msg: str = ""
+    reason: Reason = ""
     changed: bool = False
     failed: bool = False
     ret_code: int | None = None

@@ -154,6 +154,12 @@ results:
         - V(failed) - see RV(results[].msg).
       type: str
       sample: created
+    reason:
+      description:
+        - Reason for the outcome, for programs. V(null) if outcome and RV(results[].ret_code) say it all.
+        - V(timeout) - time was up.
+      type: str
+      sample: null
     msg:
       description: Human-readable message.
       type: str

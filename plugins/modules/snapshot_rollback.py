@@ -129,10 +129,20 @@ results:
         - V(already_done) - its marker shows that the disk was rolled back before.
         - V(detached) - the disk was rolled back, but the platform left it detached, and it could not be attached to its VM again. The task
           fails.
-        - V(pending) - unfinished, because of a timeout or because another disk of the task cannot be rolled back.
+        - V(pending) - unfinished, because of a timeout, or because another disk of the task failed while a rollback that another process
+          had started was running.
+        - V(skipped) - not started, because another item of the task failed.
         - V(failed) - see RV(results[].msg).
       type: str
       sample: rolled_back
+    reason:
+      description:
+        - Reason for the outcome, for programs. V(null) if outcome and RV(results[].ret_code) say it all.
+        - V(other_item_failed) - nothing was started for this item, because another item of the task failed.
+        - V(backup_failed) - nothing was started for this item, because its backup failed.
+        - V(timeout) - time was up.
+      type: str
+      sample: null
     msg:
       description: Human-readable message.
       type: str
@@ -151,7 +161,7 @@ counts:
   description: Number of RV(results) per outcome, including zeros.
   returned: when the options are valid
   type: dict
-  sample: {rolled_back: 2, joined: 0, already_done: 0, detached: 0, pending: 0, failed: 0}
+  sample: {rolled_back: 2, joined: 0, already_done: 0, detached: 0, pending: 0, skipped: 0, failed: 0}
 snapshots:
   description: The snapshots rolled back to, and the backups and markers that the task created or used, as last returned by the API.
   returned: when the options are valid
@@ -229,10 +239,10 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import N
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._reattach import reattach
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LONGEST_NAME, NAME_LENGTH, Disk, is_id
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Seen
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Outcome, Reason, Seen
 
 OLDEST_BACKUP = "The oldest holds the state before the first rollback."
-OUTCOMES = ("rolled_back", "joined", "already_done", "detached", "pending", "failed")
+OUTCOMES = ("rolled_back", "joined", "already_done", "detached", "pending", "skipped", "failed")
 BACK = ("rolled_back", "joined", "already_done")
 
 
@@ -285,14 +295,17 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
     todo = [unit for unit in units if unit.step.do != "done"]
     backups: list[Unit] = []
     if any(unit.step.failed for unit in units):
-        leave(todo, "another disk cannot be rolled back")
+        skip(todo, "another disk cannot be rolled back")
     elif not check_mode:
         if wanted.backup_name:
             backups = back_up(task, todo, seen, wanted, wall)
         unsafe = {backup.disk_id: backup.step.msg for backup in backups if backup.step.failed}
         if unsafe:
             for unit in todo:
-                leave([unit], f"its backup failed: {unsafe[unit.disk_id]}" if unit.disk_id in unsafe else "another disk's backup failed")
+                if unit.disk_id in unsafe:
+                    msg = f"not begun, because its backup failed: {unsafe[unit.disk_id]}"
+                    end(unit, "failed", "backup_failed", msg)
+            skip([unit for unit in todo if unit.disk_id not in unsafe], "another disk's backup failed")
         else:
             if backups:
                 task.plan_late(todo, seen)
@@ -382,19 +395,26 @@ def attach_again(task: Task, units: Sequence[Unit], homes: Mapping[str, str]) ->
         if step.outcome == "detached":
             msg = f"{unit.step.msg.rstrip('.')}; not attached to VM {step.vm_id}: {step.msg}. Attach it before the VM is started"
             unit.step = replace(unit.step, outcome="detached", failed=True, msg=msg, ret_code=step.ret_code, request_id=step.request_id)
+            unit.step = replace(unit.step, reason=step.reason)
         elif step.changed:
             unit.step = replace(unit.step, msg=f"{unit.step.msg}; attached to VM {step.vm_id} again", request_id=step.request_id)
         unit.step = replace(unit.step, changed=changed)
     return []
 
 
-def leave(units: Sequence[Unit], why: str) -> None:
-    """Nothing is begun for these; a rollback that somebody else has begun is left to itself."""
+def skip(units: Sequence[Unit], why: str) -> None:
+    """Start nothing for these; a rollback that another process started is not waited for."""
     for unit in units:
-        running = unit.step.do == "wait"
-        msg = f"already rolling back to this snapshot, not waited for, because {why}" if running else f"not begun, because {why}"
-        step = replace(unit.step, do="done", failed=True, changed=False, msg=msg, after=unit.step.before)
-        unit.step = unit.first = replace(step, outcome="pending" if running else "failed")
+        if unit.step.do == "wait":
+            end(unit, "pending", "other_item_failed", f"already rolling back to this snapshot, not waited for, because {why}")
+        else:
+            end(unit, "skipped", "other_item_failed", f"not begun, because {why}")
+
+
+def end(unit: Unit, outcome: Outcome, reason: Reason, msg: str) -> None:
+    """End a unit for which nothing was sent."""
+    step = replace(unit.step, do="done", failed=True, changed=False, after=unit.step.before)
+    unit.step = unit.first = replace(step, outcome=outcome, reason=reason, msg=msg)
 
 
 def main() -> None:

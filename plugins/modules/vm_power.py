@@ -93,6 +93,12 @@ results:
         - V(failed) - see RV(results[].msg).
       type: str
       sample: stopped
+    reason:
+      description:
+        - Reason for the outcome, for programs. V(null) if outcome and RV(results[].ret_code) say it all.
+        - V(timeout) - time was up.
+      type: str
+      sample: null
     msg:
       description: Human-readable message.
       type: str

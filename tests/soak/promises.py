@@ -119,7 +119,7 @@ def done_as_told(run: Run, rest: Sequence[Run], world: World) -> Iterator[str]:
         touched = [each for each in others if each.disk_id == disk_id and each.at >= run.began]
         if outcome in ("created", "adopted"):
             yield from _made(run, entry, touched, world)
-        if run.task.check or (run.answer.failed and outcome in ("failed", "pending", "undone")):
+        if run.task.check or (run.answer.failed and outcome in ("failed", "pending", "undone", "skipped")):
             continue
         if outcome == "present" and run.task.options.get("wait", True) and not touched and run.left[snapshot_id].status != "Normal":
             yield f"{snapshot_id} is told to be present, and is {run.left[snapshot_id].status}"

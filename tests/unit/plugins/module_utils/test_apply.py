@@ -237,7 +237,14 @@ def test_report_has_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> 
     told = _report.report(outcomes, steps, steps, {"more": 1}, ["a", "b", "a"])
     assert [entry["disk_id"] for entry in told.values["results"]] == ["d2", "d0", None, "d3"]
     codes = {"ret_code": 7, "request_id": None}
-    assert told.values["results"][1] == {"disk_id": "d0", "snapshot_id": "s0", "outcome": "failed", "msg": "because.", **codes}
+    assert told.values["results"][1] == {
+        "disk_id": "d0",
+        "snapshot_id": "s0",
+        "outcome": "failed",
+        "reason": None,
+        "msg": "because.",
+        **codes,
+    }
     assert told.values["counts"] == {"deleted": 1, "absent": 1, "pending": 0, "failed": 2} and told.values["more"] == 1
     assert (told.changed, told.msg) == (True, "2 of 4 failed: d0, d3: because")
     assert (told.before, told.after, told.warnings) == ("two\none\n\n\n", "none\none\n\n\n", ["a", "b"])

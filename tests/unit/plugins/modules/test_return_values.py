@@ -23,6 +23,7 @@ NULLABLE = {
     "results.disk_id",
     "results.snapshot_id",
     "results.ret_code",
+    "results.reason",
     "results.request_id",
     "results.previous_state",
     "snapshot_id",

@@ -243,7 +243,7 @@ def test_what_is_wrong_with_one_disk_begins_nothing_on_any(
 def test_marker_of_anything_else_is_an_error(cloud: Emulator, server: Server, roll_back: Run, writes: Run, scene: Run) -> None:
     scene(cloud, server)
     answer = roll_back(**MARKED)
-    assert (answer.failed, answer.outcomes, writes()) == (True, ["failed"] * 2, [])
+    assert (answer.failed, answer.outcomes, writes()) == (True, ["skipped", "failed"], [])
     assert "choose another marker_name" in answer.msg
 
 
@@ -427,8 +427,9 @@ def test_joined_without_its_backup_warns(cloud: Emulator, server: Server, run: R
 def test_failed_backup_begins_no_rollback(cloud: Emulator, server: Server, roll_back: Run, writes: Run, named: Find) -> None:
     cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2500, "params": {"DiskID": server.disks[0]}})
     answer = roll_back(**COPIES)
-    assert (answer.outcomes, answer.failed, writes()) == (["failed"] * 2, True, ["CreateSnapshot"] * 2)
+    assert (answer.outcomes, answer.failed, writes()) == (["failed", "skipped"], True, ["CreateSnapshot"] * 2)
     assert server.held() == [BROKEN] * 2 and server.disks[0] in answer.msg and "RetCode 2500" in answer.msg
+    assert [entry["reason"] for entry in answer.results] == ["backup_failed", "other_item_failed"]
     assert answer.changed and named(server.disks[1], "b")[0] in {record["snapshot_id"] for record in answer.snapshots}
 
 
@@ -438,7 +439,7 @@ def test_backup_that_does_not_become_usable_begins_no_rollback(
 ) -> None:
     cloud.add_faults({"action": "CreateSnapshot", **fault, "params": {"DiskID": server.disks[0]}})
     answer = roll_back(**COPIES, wait_timeout=60)
-    assert (answer.outcomes, cloud.calls("RollbackSnapshot"), server.held()) == (["failed"] * 2, [], [BROKEN] * 2)
+    assert (answer.outcomes, cloud.calls("RollbackSnapshot"), server.held()) == (["failed", "skipped"], [], [BROKEN] * 2)
 
 
 @pytest.mark.parametrize("code", [2500, 7000, 161])
@@ -862,7 +863,7 @@ def test_disk_attached_to_another_vm_than_attach_to_says_fails_before_any_write(
 ) -> None:
     other = cloud.state.add_vm("other", boot_gb=1, state=VmState.STOPPED)
     answer = roll_back(**COPIES, attach_to={server.disks[0]: other})
-    assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["failed"] * 2, True, False, [])
+    assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["failed", "skipped"], True, False, [])
     assert f"{server.disks[0]}: the disk is attached to VM {server.vm_id}, and attach_to says {other}" in answer.msg
 
 
