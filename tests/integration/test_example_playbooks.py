@@ -34,6 +34,7 @@ def named(fleet: Fleet, tmp_path: Path) -> Named:
     return run
 
 
+@pytest.mark.once
 def test_examples_of_the_roles_run_as_they_stand(cloud: stage.Cloud, tmp_path: Path) -> None:
     fleet = Fleet(cloud, tmp_path, 1)
     variables = {**fleet.variables["web1"], "ansible_become": False, "ucloudstack_manifest_dir": str(tmp_path / "manifests")}

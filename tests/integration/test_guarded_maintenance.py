@@ -385,6 +385,7 @@ def test_wrong_variable_of_an_inner_role_is_refused_before_anything_is_written(
     assert cloud.control("calls") == [] and not (night.folder / "manifests").exists()
 
 
+@pytest.mark.once
 def test_killed_at_ten_random_moments_it_ends_as_if_undisturbed(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
     before = fleet.checksums()
     moments = random.Random(20261123)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import stage
 from conftest import COLLECTIONS
 
 
+@pytest.mark.once
 def test_examples_of_the_readme_run_one_after_the_other(cloud: stage.Cloud, tmp_path: Path) -> None:
     disks = {name: cloud.disk(f"readme-{name}") for name in ("disk-boot01", "disk-data01")}
     reference = [stage.checksum(disk["image"]) for disk in disks.values()]

@@ -67,6 +67,7 @@ def test_all_disks_of_all_hosts_in_one_task(fleet: Fleet, create: Create, cloud:
     assert cloud.calls("CreateSnapshot") == 6
 
 
+@pytest.mark.once
 def test_hundred_hosts_with_two_disks_each_are_one_task(cloud: stage.Cloud, play: Play, tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         vms = list(pool.map(cloud.vm, (f"many{number}" for number in range(100))))
