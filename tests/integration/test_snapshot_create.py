@@ -280,7 +280,7 @@ def test_automatic_snapshots_are_nobodys(fleet: Fleet, create: Create, play: Pla
         time.sleep(0.1)
         automatic = [each for each in cloud.control("state")["snapshots"] if each["name"].startswith("ansible-auto")]
     cloud.control("timers", "DELETE")
-    while any(each["status"] != "Normal" for each in cloud.control("state")["snapshots"]):
+    while any(each["status"] != "Normal" for each in cloud.control("state")["snapshots"] if each["name"].startswith("ansible-auto")):
         time.sleep(0.1)
     kept = sorted(each["id"] for each in cloud.control("state")["snapshots"])
 

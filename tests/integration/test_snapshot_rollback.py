@@ -127,7 +127,7 @@ def test_disk_that_moved_to_another_vm_is_not_touched(fleet: Fleet, created: Cre
     created("run-5")
     moved = fleet.disks("web1")[1]
     cloud.call("DetachDisk", DiskID=moved, ResourceID=fleet.vms["web1"])
-    while cloud.call("DescribeDisk", DiskIDs=[moved])["Infos"][0]["DiskStatus"] != "Unbound":
+    while cloud.call("DescribeDisk", DiskIDs=[moved])["Infos"][0]["DiskStatus"] not in ("Unbound", "Detached"):
         pass
     cloud.call("AttachDisk", DiskID=moved, ResourceID=fleet.vms["web2"], ResourceType="VM")
     cloud.control("calls", "DELETE")
