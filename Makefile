@@ -1,10 +1,10 @@
-# Thin: what a target does is written in noxfile.py.
+# Each target runs the nox session of the same name, see noxfile.py.
 #
-#   ANSIBLE_CORE=2.16 make unit          another ansible-core than the newest
-#   PYTHON=python3.12 make unit          another Python than the newest
-#   make unit ARGS="-k plan --verbose"   arguments for the tool behind it
+#   ANSIBLE_CORE=2.16 make unit          another ansible-core instead of the newest
+#   PYTHON=python3.12 make unit          another Python instead of the newest
+#   make unit ARGS="-k plan --verbose"   arguments for pytest, or the tool of that session
 
-# A python3.x on the PATH may be a stub that finds no Python: only one that runs counts.
+# A python3.x on the PATH may be a stub without a Python behind it: take the first one that runs.
 PYTHON ?= $(shell for python in python3.15 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c "" 2>/dev/null && echo $$python && exit; done; echo python3)
 VENV := .venv/$(notdir $(PYTHON))
@@ -13,36 +13,39 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration sanity lint floor soak fuzz clean
+.PHONY: help demo test unit integration sanity lint floor soak fuzz bench-roles clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(NOX) ## see it work, against an emulated cloud on this machine
+demo: $(NOX) ## a quick demonstration, against an emulated cloud on this machine
 	$(RUN)
 
-test: $(NOX) ## lint, unit, integration and sanity: what a change has to pass
+test: $(NOX) ## lint, unit, integration and sanity: what a change must pass
 	@$(NOX) --session lint unit integration sanity
 
-unit: $(NOX) ## the parts alone
+unit: $(NOX) ## unit tests
 	$(RUN)
 
-integration: $(NOX) ## playbooks against the emulated cloud
+integration: $(NOX) ## playbooks against an emulated cloud
 	$(RUN)
 
-sanity: $(NOX) ## ansible-test sanity, and does it build
+sanity: $(NOX) ## ansible-test sanity, and a build of the collection
 	$(RUN)
 
 lint: $(NOX) ## style, types, documentation, changelog
 	$(RUN)
 
-floor: $(NOX) ## the playbooks again, modules running on Python 3.9
+floor: $(NOX) ## playbooks with modules on Python 3.9, the oldest supported
 	$(RUN)
 
-soak: $(NOX) ## thousands of tasks in front of a cloud at its worst
+soak: $(NOX) ## fault injection: thousands of tasks against a faulty cloud
 	$(RUN)
 
-fuzz: $(NOX) ## read 100 times as many odd answers as `make unit` does, other ones every time
+fuzz: $(NOX) ## unexpected API responses, 100 times as many as in `make unit`, with new inputs each time
+	$(RUN)
+
+bench-roles: $(NOX) ## what the roles cost with 20 to 500 hosts
 	$(RUN)
 
 clean: ## remove environments and caches

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every check of the collection, each in an environment of its own. `make` is the short way in.
+"""All checks of the collection, each in its own environment. `make` calls them.
 
-ANSIBLE_CORE=2.16 in the environment takes that release of ansible-core instead of the newest one this Python can run.
+With ANSIBLE_CORE=2.16 in the environment, they use that release of ansible-core instead of the newest one for this Python.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CORE = os.environ.get("ANSIBLE_CORE", "")
 ANSIBLE_CORE = f"ansible-core~={CORE}.0" if CORE else "ansible-core"
 OLDEST_MODULE_PYTHON = "3.9"
 
-# The next release of a formatter or type checker has new opinions; it should not fail a commit that passed yesterday.
+# A new release of a formatter or type checker must not fail a commit that passed yesterday.
 LINTERS = ("ansible-lint==26.*", "antsibull-changelog==0.36.*", "antsibull-docs==2.*", "mypy==2.4.*", "ruff==0.17.*", "yamllint==1.*")
 
-# Playbooks wait for the emulator most of the time; each process has an emulator of its own.
+# Playbooks mostly wait for the emulator; each process has its own.
 SIDE_BY_SIDE = ("--numprocesses=3",)
 
 nox.needs_version = ">=2024.3.2"
@@ -34,7 +34,7 @@ nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "unit", "integration", "sanity"]
 nox.options.stop_on_first_error = True
-# One set of environments for each pair of versions: going back and forth between them rebuilds nothing.
+# One set of environments for each pair of versions, so that switching between them rebuilds nothing.
 nox.options.envdir = f".nox/python{PYTHON}-ansible{CORE or '-newest'}"
 
 
@@ -49,7 +49,7 @@ def lint(session: nox.Session) -> None:
     session.run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
     use_home_of_its_own(session)
     collection = copy_of_the_collection(session)
-    # Modules import each other by the collection's full name, and that is how mypy has to meet them, too.
+    # Modules import each other by the full name of the collection, so mypy needs the same paths.
     with session.chdir(collection.parents[2]):
         name = collection.relative_to(Path.cwd())
         code = [name / "plugins", name / "tests", name / "noxfile.py"]
@@ -63,14 +63,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """The parts alone."""
+    """Unit tests."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
     session.run("pytest", "--numprocesses=auto", "tests/unit", *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Playbooks against the emulated cloud."""
+    """Playbooks against an emulated cloud."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
     session.run(
         "pytest", *SIDE_BY_SIDE, "tests/integration", *session.posargs, env={"UCLOUDSTACK_TEST_GENERATION": "1.x" if CORE else "2026"}
@@ -79,7 +79,7 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def floor(session: nox.Session) -> None:
-    """The playbooks again, modules running on the oldest Python they support."""
+    """Playbooks with modules on the oldest supported Python."""
     python = oldest_module_python(session)
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
     tests = ("tests/integration/test_targets.py", "tests/integration/test_playbooks.py")
@@ -89,14 +89,21 @@ def floor(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Thousands of tasks in front of a cloud at its worst, and a table of what came of it."""
+    """Fault injection: thousands of tasks against a faulty cloud, and a table of the results."""
     session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
     session.run("python", "tests/soak", *session.posargs)
 
 
+@nox.session(name="bench-roles")
+def bench_roles(session: nox.Session) -> None:
+    """What the roles cost with many hosts, in seconds and in debug tasks."""
+    session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
+    session.run("python", "tests/benchmark", *session.posargs)
+
+
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Odd answers of the API, 100 times as many as in the session unit, and other ones every time."""
+    """Unexpected API responses, 100 times as many as in the session unit, with new inputs each time."""
     session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
     tests = ("tests/unit/plugins/module_utils/test_reader_fuzz.py", "tests/unit/plugins/modules/test_module_fuzz.py")
     session.run("pytest", *tests, *session.posargs, env={"UCLOUDSTACK_TEST_FUZZ": "100"})
@@ -104,14 +111,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """See it work, against an emulated cloud on this machine."""
+    """A quick demonstration, against an emulated cloud on this machine."""
     session.install(ANSIBLE_CORE, "-r", "requirements.txt", "-r", "tests/emulator/requirements.txt")
     session.run("python", "tests/demo.py", "--scratch", session.create_tmp(), *session.posargs)
 
 
 @nox.session
 def sanity(session: nox.Session) -> None:
-    """What `ansible-test sanity` says, and that the collection can be built."""
+    """Run `ansible-test sanity`, and build the collection."""
     session.install(ANSIBLE_CORE)
     use_home_of_its_own(session)
     with session.chdir(copy_of_the_collection(session)):
@@ -120,10 +127,10 @@ def sanity(session: nox.Session) -> None:
 
 
 def use_home_of_its_own(session: nox.Session) -> None:
-    """Keep the caches of Ansible's tools out of the user's home folder."""
+    """Keep the caches of Ansible's tools out of the user's home directory."""
     home = HERE / ".nox" / "home"
     home.mkdir(parents=True, exist_ok=True)
-    # ansible-test runs pip without its environment variables: pip finds its index through these files or not at all.
+    # ansible-test runs pip without its environment variables: pip finds its index only through these files.
     for name in (".pip", ".config/pip", "Library/Application Support/pip", ".cache/pip"):
         link, original = home / name, Path.home() / name
         if original.is_dir() and not link.exists():
@@ -133,13 +140,13 @@ def use_home_of_its_own(session: nox.Session) -> None:
 
 
 def copy_of_the_collection(session: nox.Session) -> Path:
-    """Copy what git tracks, or would, to a path that ends as Ansible wants it: ansible_collections/ucloudstack/cloud."""
+    """Copy all files that git does not ignore to a path that Ansible accepts: ansible_collections/ucloudstack/cloud."""
     copy = Path(session.create_tmp()).resolve() / "ansible_collections" / "ucloudstack" / "cloud"
     shutil.rmtree(copy, ignore_errors=True)
     for name in files_known_to_git():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(HERE / name, copy / name)
-    # Without a repository of its own the copy would be taken for a part of this one, and an ignored part at that.
+    # Without its own repository, the copy would count as an ignored part of this one.
     subprocess.run(["git", "init", "--quiet", copy], check=True)
     return copy
 
@@ -151,7 +158,7 @@ def files_known_to_git() -> list[str]:
 
 
 def build(session: nox.Session) -> None:
-    """Build from the checkout itself, so that leftovers in it that would be published are seen."""
+    """Build from the checkout itself, to detect leftovers that would be published."""
     target = Path(session.create_tmp()) / "build"
     shutil.rmtree(target, ignore_errors=True)
     if not session.run("ansible-galaxy", "collection", "build", "--output-path", str(target), str(HERE)):
@@ -164,7 +171,7 @@ def build(session: nox.Session) -> None:
 
 
 def oldest_module_python(session: nox.Session) -> str:
-    """Make an environment of the oldest Python that modules support, with nothing but their own requirements."""
+    """Create an environment of the oldest Python that modules support, with only their requirements."""
     name = f"python{OLDEST_MODULE_PYTHON}"
     environment = HERE / ".nox" / f"modules-{name}"
     python = environment / "bin" / "python"
@@ -178,7 +185,7 @@ def oldest_module_python(session: nox.Session) -> str:
 
 
 def every(program: str) -> list[str]:
-    """All programs of that name on the PATH: the first may be a stub that finds no Python."""
+    """All programs of that name on the PATH: the first may be a stub without a Python behind it."""
     folders = os.get_exec_path()
     return [found for folder in folders if (found := shutil.which(program, path=folder))]
 

@@ -1,16 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all tests share: the checkout as an importable collection, the emulator, and modules run in this very process."""
+"""Fixtures for all tests: the emulator, virtual time, and modules that run in this process."""
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import os
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,16 +17,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import stage
-
-COLLECTIONS = stage.link_collection(Path(tempfile.mkdtemp(prefix="collections-")))
-atexit.register(shutil.rmtree, COLLECTIONS, ignore_errors=True)
-sys.path.insert(0, str(COLLECTIONS))
-
-from emulator.generations import GENERATIONS, Generation  # noqa: E402
-from emulator.server import Emulator  # noqa: E402
-from in_process import Answer, module_answer  # noqa: E402
-from soak.simulation import START  # noqa: E402
+import support.collection  # noqa: F401
+from emulator.generations import GENERATIONS, Generation
+from emulator.server import Emulator
+from soak.simulation import START
+from support.in_process import Answer, module_answer
 
 
 class VirtualTime:
@@ -53,7 +45,7 @@ class VirtualTime:
 
 @pytest.fixture
 def virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
-    """Virtual time for the modules that run in this process."""
+    """Virtual time for modules that run in this process."""
     time = VirtualTime()
     client = importlib.import_module("ansible_collections.ucloudstack.cloud.plugins.module_utils._client")
     clock = client.Clock(now=time.now, wall=time.wall, sleep=time.sleep, chance=lambda: 0.5)
@@ -63,7 +55,7 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
 
 @pytest.fixture(params=os.environ.get("UCLOUDSTACK_TEST_GENERATIONS", " ".join(GENERATIONS)).split())
 def generation(request: pytest.FixtureRequest) -> Generation:
-    """The generation of the platform that is emulated: each of them in turn."""
+    """The emulated generation of the platform: each of them in turn."""
     return GENERATIONS[request.param]
 
 
@@ -79,7 +71,7 @@ RunModule = Callable[..., Answer]
 
 @pytest.fixture
 def run(cloud: Emulator) -> RunModule:
-    """``run("snapshot", name=…, disk_ids=…)`` against the emulator; ``_check=True`` and ``_diff=True`` as ansible-playbook has them."""
+    """``run("snapshot", name=…, disk_ids=…)`` against the emulator; ``_check=True`` and ``_diff=True`` as in ansible-playbook."""
     connection = {key: getattr(cloud, key) for key in ("api_url", "public_key", "private_key", "region", "zone")}
 
     def run_module(module: str, /, _check: bool = False, _diff: bool = False, **options: Any) -> Answer:
@@ -90,5 +82,5 @@ def run(cloud: Emulator) -> RunModule:
 
 @pytest.fixture
 def run_alone(virtual_time: VirtualTime) -> RunModule:
-    """``run_alone("snapshot_info", api_url=…)``: with these options and no others, such as those that :func:`run` adds."""
+    """``run_alone("snapshot_info", api_url=…)``: with only these options, without those that :func:`run` adds."""
     return lambda module, /, **options: module_answer(module, options)

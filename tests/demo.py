@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``make demo``: four guests of an emulated cloud, and ``playbooks/demo.yml``, a night of maintenance, run on them.
+"""``make demo``: run ``playbooks/demo.yml``, a maintenance run, on four guests of an emulated cloud.
 
-What the table says of the disks is not the playbook's word: it is read off their bytes.
+The state of the disks in the table is not what the playbook reports, but read from their bytes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import stage
 from emulator.generations import GENERATIONS, OLDEST
+from support import stage
+from support.collection import CHECKOUT, COLLECTIONS
 
 STORY = {
     "web1": ("patch succeeds", "verified", "patched"),
@@ -24,19 +25,17 @@ STORY = {
     "web3": ("verification fails", "restored", "as before"),
     "web4": ("host is lost", "restored", "as before"),
 }
-"""What happens to each host, what its report must say, and what its disks must be afterwards."""
+"""What happens to each host, the state in its report, and its disks afterwards."""
 
 
 def main() -> int:
     """Parse the arguments and run the demo; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make demo", description="A night of maintenance on an emulated cloud.")
+    parser = argparse.ArgumentParser(prog="make demo", description="A maintenance run on an emulated cloud.")
     parser.add_argument("--generation", choices=GENERATIONS, default=OLDEST, help="of the platform (default: %(default)s)")
     parser.add_argument("--scratch", type=Path, help="folder for its files (default: the system's)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="demo-", dir=arguments.scratch) as name:
         folder = Path(name).resolve()
-        collections = stage.link_collection(folder / "collections")
-        sys.path.insert(0, str(collections))
         with stage.emulator(folder / "cloud", generation=arguments.generation) as cloud:
             hosts = {host: cloud.guest(host) for host in STORY}
             inventory = folder / "inventory.json"
@@ -50,8 +49,8 @@ def main() -> int:
                 "ucloudstack_manifest_dir": str(folder / "manifests"),
                 "snapshot_rollback_stop_timeout": 30,
             }
-            book = stage.CHECKOUT / "playbooks" / "demo.yml"
-            stage.playbook(book, collections, environment, given, "-i", str(inventory), capture=False)
+            book = CHECKOUT / "playbooks" / "demo.yml"
+            stage.playbook(book, COLLECTIONS, environment, given, "-i", str(inventory), capture=False)
             after = checksums(hosts)
             vms = {vm["name"]: vm["status"] for vm in cloud.control("state")["vms"]}
             writes = {action: cloud.calls(f"{action}Snapshot") for action in ("Create", "Rollback")}
@@ -70,7 +69,7 @@ def main() -> int:
     print()
     for row in [header, tuple("-" * width for width in widths), *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    print(f"\n8 disks; {writes['Create']} snapshots were made, 6 of them to mark a rollback as done; {writes['Rollback']} rollbacks.")
+    print(f"\n8 disks; {writes['Create']} snapshots were created, 6 of them as rollback markers; {writes['Rollback']} rollbacks.")
     return 0 if all(row[-1] == "as it should be" for row in rows) and writes == {"Create": 14, "Rollback": 6} else 1
 
 

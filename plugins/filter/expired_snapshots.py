@@ -74,34 +74,34 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState, snapshot_state
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-COPY = re.compile(r"-[br][0-9]+$")
+COPY_SUFFIX = re.compile(r"-[br][0-9]+$")
 
-NEEDED = {"snapshot_id", "disk_id", "name", "status", "create_time"}
+REQUIRED_KEYS = {"snapshot_id", "disk_id", "name", "status", "create_time"}
 
 Record = Mapping[str, Any]
 
 
 def seconds(span: Any) -> int:
-    """``14d`` → 1209600. Raises AnsibleFilterError for anything that is no time span."""
+    """``14d`` → 1209600. Raises AnsibleFilterError for an invalid time span."""
     match = re.fullmatch(r"\s*([0-9]{1,9})\s*([smhdw]?)\s*", str(span))
     if match is None:
-        raise AnsibleFilterError(f"expired_snapshots: older_than is {span!r}: it must be seconds, or a number and s, m, h, d or w.")
+        raise AnsibleFilterError(f"expired_snapshots: older_than is {span!r}: use seconds, or a number followed by s, m, h, d or w.")
     return int(match[1]) * UNITS[match[2]]
 
 
-def moment(value: Any) -> float:
-    """Unix seconds of Unix seconds, or of ISO 8601 with its offset. Raises AnsibleFilterError."""
+def timestamp(value: Any) -> float:
+    """Unix seconds, from Unix seconds or from ISO 8601 with a time zone. Raises AnsibleFilterError."""
     if value is None:
         return time.time()
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]*)?", text):  # more digits would be milliseconds, and everything old
+    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]*)?", text):  # more digits would be milliseconds, so that everything would be old
         return float(text)
     try:
         parsed = datetime.fromisoformat(re.sub("Z$", "+00:00", text))
     except ValueError:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
-        raise AnsibleFilterError(f"expired_snapshots: now is {value!r}: it must be Unix seconds, or ISO 8601 with its offset or Z.")
+        raise AnsibleFilterError(f"expired_snapshots: now is {value!r}: use Unix seconds, or ISO 8601 with a time zone.")
     return parsed.timestamp()
 
 
@@ -113,26 +113,26 @@ def expired_snapshots(
     older_than: Any = None,
     now: Any = None,
 ) -> list[Record]:
-    """The records of ``snapshots`` that the policy would delete. Raises AnsibleFilterError for a policy that is none."""
+    """The records of ``snapshots`` that the policy would delete. Raises AnsibleFilterError for an invalid policy."""
     if not name_prefix:
-        raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of everybody: give one.")
+        raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of all users: set it.")
     remark_prefix = "" if remark_prefix is None else remark_prefix
     for option, prefix in (("name_prefix", name_prefix), ("remark_prefix", remark_prefix)):
         if not isinstance(prefix, str):
-            raise AnsibleFilterError(f"expired_snapshots: {option} is {prefix!r}: it must be a text.")
+            raise AnsibleFilterError(f"expired_snapshots: {option} is {prefix!r}: it must be a string.")
     if keep_last is None and older_than is None:
-        raise AnsibleFilterError("expired_snapshots: neither keep_last nor older_than is given: give one or both.")
+        raise AnsibleFilterError("expired_snapshots: neither keep_last nor older_than is set: set at least one of them.")
     keep = 0 if keep_last is None else whole_number(keep_last)
     if keep is None or keep < 0:
-        raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number from 0 on.")
-    newest_to_delete = None if older_than is None else moment(now) - seconds(older_than)
+        raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number, 0 or greater.")
+    newest_to_delete = None if older_than is None else timestamp(now) - seconds(older_than)
 
     if (
         not isinstance(snapshots, Sequence)
         or isinstance(snapshots, str)
-        or not all(isinstance(each, Mapping) and set(each) >= NEEDED for each in snapshots)
+        or not all(isinstance(each, Mapping) and set(each) >= REQUIRED_KEYS for each in snapshots)
     ):
-        raise AnsibleFilterError("expired_snapshots: give a list of snapshot records, such as the snapshots of snapshot_info.")
+        raise AnsibleFilterError("expired_snapshots: the input must be a list of snapshot records, such as the snapshots of snapshot_info.")
 
     runs: dict[tuple[str, str], list[Record]] = {}
     for snapshot in snapshots:
@@ -143,10 +143,10 @@ def expired_snapshots(
             and snapshot["name"].startswith(name_prefix)
             and (snapshot.get("remark") or "").startswith(remark_prefix)
         ):
-            name = COPY.sub("", snapshot["name"])
-            name = name if name.startswith(name_prefix) else snapshot["name"]  # "nightly-b1" is the run of the id "b1" itself
+            name = COPY_SUFFIX.sub("", snapshot["name"])
+            name = name if name.startswith(name_prefix) else snapshot["name"]  # "nightly-b1" is a run with the id "b1"
             runs.setdefault((snapshot["disk_id"], name), []).append(snapshot)
-    begun = {
+    created = {
         (disk_id, name): max(each["create_time"] for each in run if each["name"] == name)
         for (disk_id, name), run in runs.items()
         if any(each["name"] == name for each in run)
@@ -154,15 +154,15 @@ def expired_snapshots(
     expired = []
     for (disk_id, name), run in runs.items():
         newest = max(each["create_time"] for each in run)
-        rank = (begun.get((disk_id, name), newest), name)
-        newer = sum(disk == disk_id and (at, other) > rank for (disk, other), at in begun.items())
+        rank = (created.get((disk_id, name), newest), name)
+        newer = sum(disk == disk_id and (at, other) > rank for (disk, other), at in created.items())
         if newer >= keep and (newest_to_delete is None or newest < newest_to_delete):
             expired += run
     return sorted(expired, key=lambda each: (each["disk_id"], each["create_time"], each["snapshot_id"]))
 
 
 class FilterModule:
-    """The filters of this file, by name."""
+    """Filters of this file, by name."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {"expired_snapshots": expired_snapshots}

@@ -137,9 +137,9 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import backup_remark, marker_remark
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import ON, SnapshotState, snapshot_state, vm_state
 
-HIGHEST = 9  # a name has 30 characters, and the run id leaves three of them for the suffix
+MAX_ROLLBACKS = 9  # a name has at most 30 characters, of which prefix and run id leave three for the suffix
 
-NEEDED = {"snapshot_id", "disk_id", "name", "status"}
+REQUIRED_KEYS = {"snapshot_id", "disk_id", "name", "status"}
 
 Record = Mapping[str, Any]
 
@@ -158,82 +158,84 @@ def rollback_plan(
     again: bool = False,
     limit: int = 0,
 ) -> dict[str, Any]:
-    """The plan, as RETURN above describes it. ``run`` is an entry of the manifest, or {vm_id, disk_ids} of the host itself."""
-    if not _are_records(snapshots, NEEDED):
-        raise AnsibleFilterError("rollback_plan: give a list of snapshot records, such as the snapshots of snapshot_info.")
+    """Return the plan, as documented in RETURN. ``run`` is an entry of the manifest, or {vm_id, disk_ids} of the host itself."""
+    if not _are_records(snapshots, REQUIRED_KEYS):
+        raise AnsibleFilterError("rollback_plan: the input must be a list of snapshot records, such as the snapshots of snapshot_info.")
     if not isinstance(run, Mapping) or not _are_records(run.get("snapshots") or [], {"snapshot_id"}):
-        raise AnsibleFilterError("rollback_plan: run is no entry of a manifest: give vm_id and disk_ids, and records as snapshots.")
+        raise AnsibleFilterError(
+            "rollback_plan: run is not an entry of a manifest: it must have vm_id and disk_ids, and records as snapshots."
+        )
     own, vm, name = own or {}, vm or {}, f"{prefix}{run_id}"
     run_disks, vm_id = list(run.get("disk_ids") or []), run.get("vm_id") or ""
-    asked = list(dict.fromkeys(disk_ids or run_disks))
+    requested = list(dict.fromkeys(disk_ids or run_disks))
     known_ids = {each["snapshot_id"] for each in run.get("snapshots") or []}
     remark = f"ucloudstack.cloud run={run_id} vm={vm_id} disks={len(run_disks)}"
-    snapshots = [each for each in snapshots if not each.get("automatic")]  # a timer of the platform made those, and counts them itself
+    snapshots = [each for each in snapshots if not each.get("automatic")]  # those of a timer have a limit of their own
     candidates = {disk_id: [each for each in snapshots if each["disk_id"] == disk_id and each["name"] == name] for disk_id in run_disks}
     targets = {
         disk_id: [
             each
             for each in found
-            if each.get("remark") == remark and _can_be_a_target(each) and (not known_ids or each["snapshot_id"] in known_ids)
+            if each.get("remark") == remark and _is_usable(each) and (not known_ids or each["snapshot_id"] in known_ids)
         ]
         for disk_id, found in candidates.items()
     }
 
-    goals = {disk_id: found[0] for disk_id, found in targets.items() if found and disk_id in asked}
+    goals = {disk_id: found[0] for disk_id, found in targets.items() if found and disk_id in requested}
     number, marked = last_rollback(snapshots, name, goals)
     on = vm_state(str(vm.get("state") or "")) in ON
-    begun = run.get("state") == "restoring" and not on
-    unfinished = begun and run.get("marker") in (None, f"{name}-r{number}")
-    if marked and not unfinished and (again or begun):  # begun: once more, but none of its markers was made yet
+    restoring = run.get("state") == "restoring" and not on
+    unfinished = restoring and run.get("marker") in (None, f"{name}-r{number}")
+    if marked and not unfinished and (again or restoring):  # restoring: a repeated rollback, none of whose markers exists yet
         number, marked = number + 1, {}
-    done = bool(marked) and len(marked) == len(asked)
+    done = bool(marked) and len(marked) == len(requested)
     mixed = bool(marked) and not done and (on or run.get("state") == "restored")
     number = max(number, 1)
     power_state = run.get("power_state") or vm.get("state") or ""
     marker, backup_name = f"{name}-r{number}", f"{name}-b{number}" if backup else ""
 
-    def faults() -> Iterator[str]:
+    def problems() -> Iterator[str]:
         if not run_disks:
-            yield f"no disk of the run {run_id} is known"
+            yield f"no disks are known for run {run_id}"
         if vm_id and not vm:
-            yield f"the VM {vm_id} does not exist"
+            yield f"VM {vm_id} does not exist"
         if own.get("vm_id") and own["vm_id"] != vm_id:
-            yield f"the run {run_id} was made of {vm_id or 'disks without a VM'}, and the host is {own['vm_id']} now"
-        for disk_id in asked:
+            yield f"run {run_id} was created for {vm_id or 'disks without a VM'}, but the host is now {own['vm_id']}"
+        for disk_id in requested:
             if disk_id not in run_disks:
-                yield f"{disk_id} is no disk of the run {run_id}"
-            if begun:  # its rollback may have left it detached: whoever rolls it back attaches it again
+                yield f"{disk_id} is not a disk of run {run_id}"
+            if restoring:  # its rollback may have left it detached; it is attached again afterwards
                 continue
             if vm_id and disk_id not in vm.get("disk_ids", []):
-                yield f"{disk_id} is not attached to {vm_id} any more"
+                yield f"{disk_id} is no longer attached to {vm_id}"
             if own.get("disk_ids") and disk_id not in own["disk_ids"]:
-                yield f"{disk_id} is not a disk of the host any more"
-        for disk_id in asked if known_ids else run_disks:
+                yield f"{disk_id} is no longer a disk of the host"
+        for disk_id in requested if known_ids else run_disks:
             if len(targets[disk_id]) != 1:
                 others = _runs([each for each in snapshots if each["disk_id"] == disk_id], prefix, vm_id)
-                yield f"{disk_id} {_why_not(name, remark, candidates[disk_id], targets[disk_id], others)}"
+                yield f"{disk_id} {_why_no_target(name, remark, candidates[disk_id], targets[disk_id], others)}"
         if mixed:
             yield (
-                f"only {', '.join(marked)} of its disks was put back to {name} before, and may have changed since: "
-                "snapshot_rollback_again=true puts all of them back"
+                f"only {', '.join(marked)} had been rolled back to {name} before, and may have changed since: "
+                "set snapshot_rollback_again=true to roll back all disks"
             )
-        if number > HIGHEST:
-            yield f"it was put back to {name} {HIGHEST} times, and there is no name left for another marker: use a new run"
-        for disk_id in [] if done else asked:
+        if number > MAX_ROLLBACKS:
+            yield f"already rolled back to {name} {MAX_ROLLBACKS} times, and no marker names are left: use a new run"
+        for disk_id in [] if done else requested:
             of_disk = [each for each in snapshots if each["disk_id"] == disk_id]
-            copies = _copies(goals[disk_id], marker, backup_name)
+            reserved = _reserved_names(goals[disk_id], marker, backup_name)
             for each in of_disk:
-                if each["name"] in copies and each.get("remark") != copies[each["name"]]:
-                    yield f"{disk_id} has a snapshot {each['name']}, {each['snapshot_id']}, that is no copy of this rollback: delete it"
-            more = len(copies.keys() - {each["name"] for each in of_disk})
+                if each["name"] in reserved and each.get("remark") != reserved[each["name"]]:
+                    yield f"{disk_id} has a snapshot {each['name']}, {each['snapshot_id']}, that is not a backup or marker of this rollback: delete it"
+            more = len(reserved.keys() - {each["name"] for each in of_disk})
             if limit and more and len(of_disk) + more > limit:
                 ours = sum(each["name"] != name and (each.get("remark") or "").startswith("ucloudstack.cloud ") for each in of_disk)
                 yield (
-                    f"{disk_id} has {len(of_disk)} snapshots and may have {limit}, and {more} more would be made; "
-                    f"{ours} of them are of this tool and could go"
+                    f"{disk_id} has {len(of_disk)} snapshots, the limit is {limit}, and {more} more would be created; "
+                    f"{ours} of them, created by this collection, can be pruned"
                 )
 
-    msg = next(faults(), "")
+    msg = next(problems(), "")
     already = done and not unfinished and not msg
     return {
         "host": host,
@@ -241,10 +243,10 @@ def rollback_plan(
         "vm_id": vm_id,
         "power_state": power_state,
         "was_on": vm_state(power_state) in ON,
-        "attach_to": dict.fromkeys(asked, vm_id) if vm_id else {},
-        "whole_vm": bool(vm_id) and set(vm.get("disk_ids", [])) <= set(asked),
-        "disk_ids": asked,
-        "snapshot_ids": [each["snapshot_id"] for disk_id in asked for each in targets.get(disk_id, [])],
+        "attach_to": dict.fromkeys(requested, vm_id) if vm_id else {},
+        "whole_vm": bool(vm_id) and set(vm.get("disk_ids", [])) <= set(requested),
+        "disk_ids": requested,
+        "snapshot_ids": [each["snapshot_id"] for disk_id in requested for each in targets.get(disk_id, [])],
         "marker": marker,
         "backup": backup_name,
         "already": str(max(each.get("created_at") or "" for each in marked.values()) or "an unknown time") if already else "",
@@ -253,7 +255,7 @@ def rollback_plan(
 
 
 def last_rollback(snapshots: Sequence[Record], name: str, targets: Mapping[str, Record]) -> tuple[int, dict[str, Record]]:
-    """The number of the last rollback to ``targets`` (0: none), and its marker on each disk that has it."""
+    """Number of the last rollback to ``targets`` (0: none), and its marker on each disk that has one."""
     marks: dict[int, dict[str, Record]] = {}
     for each in snapshots:
         match = re.fullmatch(re.escape(name) + r"-r([1-9])", each["name"])
@@ -264,16 +266,16 @@ def last_rollback(snapshots: Sequence[Record], name: str, targets: Mapping[str, 
     return last, marks.get(last, {})
 
 
-def _copies(target: Record, marker: str, backup: str) -> dict[str, str]:
-    """Name and remark of each snapshot that the module makes of a disk when it puts it back; it refuses others of these names."""
+def _reserved_names(target: Record, marker: str, backup: str) -> dict[str, str]:
+    """Name and remark of the marker and backup that the module creates for a rollback; it refuses other snapshots with these names."""
     snapshot = Snapshot(target["snapshot_id"], target["disk_id"], target["name"], target["status"])
-    copies = {marker: marker_remark(snapshot.snapshot_id)}
+    reserved = {marker: marker_remark(snapshot.snapshot_id)}
     if backup:
-        copies[backup] = backup_remark(snapshot, marker)
-    return copies
+        reserved[backup] = backup_remark(snapshot, marker)
+    return reserved
 
 
-def _can_be_a_target(snapshot: Record) -> bool:
+def _is_usable(snapshot: Record) -> bool:
     return snapshot_state(str(snapshot["status"])) in (SnapshotState.USABLE, SnapshotState.ROLLING_BACK)
 
 
@@ -286,27 +288,27 @@ def _are_records(value: Any, needed: set[str]) -> bool:
 
 
 def _runs(snapshots: Sequence[Record], prefix: str, vm_id: str) -> list[str]:
-    """The runs of this VM that the snapshots of a disk are of, sorted."""
-    made = re.compile(rf"ucloudstack\.cloud run=(\S+) vm={re.escape(vm_id)} disks=[0-9]+")
-    matches = ((each["name"], made.fullmatch(each.get("remark") or "")) for each in snapshots)
+    """The runs of this VM that the snapshots of a disk belong to, sorted."""
+    pattern = re.compile(rf"ucloudstack\.cloud run=(\S+) vm={re.escape(vm_id)} disks=[0-9]+")
+    matches = ((each["name"], pattern.fullmatch(each.get("remark") or "")) for each in snapshots)
     return sorted({match[1] for name, match in matches if match and name == f"{prefix}{match[1]}"})
 
 
-def _why_not(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record], others: Sequence[str]) -> str:
+def _why_no_target(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record], others: Sequence[str]) -> str:
     if len(targets) > 1:
         return f"has {len(targets)} snapshots {name}, {' and '.join(each['snapshot_id'] for each in targets)}: delete the wrong one"
     if not candidates:
-        return f"has no snapshot {name}" + (f"; it has those of {', '.join(others)}" if others else "")
+        return f"has no snapshot {name}" + (f"; it has snapshots of {', '.join(others)}" if others else "")
     first = candidates[0]
     if first.get("remark") != remark:
-        return f"has a snapshot {name} with the remark {quoted(first.get('remark'))}, and that of the run would be {remark!r}"
-    if not _can_be_a_target(first):
-        return f"has a snapshot {name} that is {first['status']}"
+        return f"has a snapshot {name} with the remark {quoted(first.get('remark'))}, but the remark of the run is {remark!r}"
+    if not _is_usable(first):
+        return f"has a snapshot {name} whose status is {first['status']}"
     return f"has a snapshot {name}, {first['snapshot_id']}, that is not the one in the manifest"
 
 
 class FilterModule:
-    """The filters of this file, by name."""
+    """Filters of this file, by name."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {"rollback_plan": rollback_plan}

@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""From the bytes of a server that may be hostile to a plain object, or to nothing. All limits of an answer are here."""
+"""Reads the response of an untrusted server into a plain object. All limits of a response are defined here."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from typing import Any, TypeVar
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UnknownOutcomeError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import is_id, whole_number
 
-MOST_BYTES = 1024 * 1024
-MOST_VALUES = 100_000
-MOST_LEVELS = 20
-MOST_DIGITS = 30
-LONGEST_KEY = 100
-LONGEST_TEXT = 40_000
-"""An answer of 100 entries has some 100 kB, 5,000 values and 5 levels; a larger or deeper one is not an answer of the API.
+MAX_BYTES = 1024 * 1024
+MAX_VALUES = 100_000
+MAX_DEPTH = 20
+MAX_DIGITS = 30
+MAX_KEY_LENGTH = 100
+MAX_STRING_LENGTH = 40_000
+"""A list of 100 entries has about 100 kB, 5,000 values and 5 levels; anything larger or deeper is rejected.
 
-How much memory 1 MB of JSON takes depends on the number of values: 100,000 commas, colons and brackets take less than 20 MB, however they
-are written. One answer is read at a time, so that sixteen do not take sixteen times as much.
+The memory for 1 MB of JSON depends on the number of values: with 100,000 commas, colons and brackets it stays below 20 MB, whatever the
+values are. Responses are parsed one at a time, so that 16 threads do not use 16 times as much.
 """
-LONGEST_REQUEST_ID = 64
-ONE_AT_A_TIME = threading.Lock()
+MAX_REQUEST_ID_LENGTH = 64
+PARSE_LOCK = threading.Lock()
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 Record = TypeVar("Record")
 
 
 class Answer(dict[str, Any]):
-    """The fields of an answer.
+    """The fields of a response.
 
-    ``request_id``: under which the platform keeps the request, None if it gave none; ``created``: the id of what was created, checked.
+    ``request_id``: the platform's id of the request, or None; ``created``: the validated id of what was created.
     """
 
     request_id: str | None = None
@@ -46,21 +46,21 @@ class Answer(dict[str, Any]):
 
 
 def parsed(body: bytes, signed: str) -> Answer:
-    """The JSON object in the body, without the signature that it may repeat; empty if there is none, or one that no API sends."""
-    if sum(map(body.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+    """The JSON object in the body, with the signature masked; empty if the body is not a JSON object or exceeds a limit."""
+    if sum(map(body.count, (b",", b":", b"[", b"{"))) > MAX_VALUES:
         return Answer()
     try:
-        with ONE_AT_A_TIME:
-            if max(map(len, body.split(b'"'))) > LONGEST_TEXT:
+        with PARSE_LOCK:
+            if max(map(len, body.split(b'"'))) > MAX_STRING_LENGTH:
                 return Answer()
-            answer = _sound(json.loads(body.decode(), parse_int=_integer, parse_constant=_refuse_constant), signed, MOST_LEVELS)
+            answer = _sanitized(json.loads(body.decode(), parse_int=_integer, parse_constant=_refuse_constant), signed, MAX_DEPTH)
     except (ValueError, RecursionError):
         return Answer()
     return Answer(answer if isinstance(answer, dict) else {})
 
 
 def page_of(answer: Answer) -> tuple[int, list[dict[str, Any]]] | None:
-    """The total and the entries that a list has on this page; None if the answer is not a list."""
+    """The total number of entries and the entries of this page; None if the response is not a list."""
     entries, total = answer.get("Infos") or [], whole_number(answer.get("TotalCount"))
     if not isinstance(entries, list) or total is None or not all(isinstance(entry, dict) for entry in entries):
         return None
@@ -68,24 +68,24 @@ def page_of(answer: Answer) -> tuple[int, list[dict[str, Any]]] | None:
 
 
 def read_entries(action: str, entries: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], Record]) -> list[Record]:
-    """The records that ``read`` makes from the entries of a list. Raises UnknownOutcomeError if it raises ValueError."""
+    """The entries of a list, converted by ``read``. Raises UnknownOutcomeError if ``read`` raises ValueError."""
     try:
         return [read(entry) for entry in entries]
     except ValueError as error:
-        raise UnknownOutcomeError(f"{action}: the answer is not as the API guide describes it: {error}.") from None
+        raise UnknownOutcomeError(f"{action}: unexpected response: {error}.") from None
 
 
 def request_id(header: str, secrets: Sequence[str]) -> str | None:
-    """The id that the platform gave a request, if the header holds one."""
+    """The platform's id of a request, if the header contains a valid one."""
     given = printable(header, secrets)
-    return given if given == header and header.isascii() and is_id(given) and len(given) <= LONGEST_REQUEST_ID else None
+    return given if given == header and header.isascii() and is_id(given) and len(given) <= MAX_REQUEST_ID_LENGTH else None
 
 
 def excerpt(status: int, body: bytes, secrets: Sequence[str]) -> str:
-    """What came instead of an answer, by its first characters."""
-    enough = 400 * max(map(len, secrets))  # for 100 characters, even if each secret in them shrinks to three
+    """Describes an unexpected response by its status and its first characters."""
+    enough = 400 * max(map(len, secrets))  # 100 characters remain, even if every secret is replaced by three asterisks
     start = printable(body[:enough].decode(errors="replace"), secrets)[:100]
-    return f"HTTP status {status}, and " + (f"not an answer of the API: {start!r}." if start else "an empty body.")
+    return f"HTTP status {status} and not a response of the API: {start!r}." if start else f"HTTP status {status} and an empty body."
 
 
 def printable(text: str, secrets: Iterable[str] = ()) -> str:
@@ -100,28 +100,28 @@ def _refuse_constant(name: str) -> None:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:  # Pythons without a limit of their own would take minutes for a million of them
-        raise ValueError("a number of too many digits")
+    if len(digits) > MAX_DIGITS:  # Python versions without a limit need minutes to convert a million digits
+        raise ValueError("an integer with too many digits")
     return int(digits)
 
 
-def _sound(value: Any, signed: str, levels: int) -> Any:
-    """The same value, with ``***`` for the signature, and ``?`` for lone surrogates, which cannot be encoded again.
+def _sanitized(value: Any, signed: str, depth: int) -> Any:
+    """The same value, with the signature replaced by ``***`` and lone surrogates, which cannot be encoded, by ``?``.
 
-    Raises ValueError if it has more levels, or holds what a module could not return: an infinite number, or an invalid key.
+    Raises ValueError for values that are nested too deeply or that a module cannot return: an infinite number, or an invalid key.
     """
     if isinstance(value, str):
         return SURROGATE.sub("?", value).replace(signed, "***")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number too large")
-    if isinstance(value, (dict, list)) and not levels:
-        raise ValueError("nested too deep")
+    if isinstance(value, (dict, list)) and not depth:
+        raise ValueError("nested too deeply")
     if isinstance(value, dict):
-        return {_key(key, signed): _sound(each, signed, levels - 1) for key, each in value.items()}
-    return [_sound(each, signed, levels - 1) for each in value] if isinstance(value, list) else value
+        return {_key(key, signed): _sanitized(each, signed, depth - 1) for key, each in value.items()}
+    return [_sanitized(each, signed, depth - 1) for each in value] if isinstance(value, list) else value
 
 
 def _key(key: str, signed: str) -> str:
-    if len(key) > LONGEST_KEY or key.startswith("__"):  # what ansible-core reads results by: __ansible_type and the like
+    if len(key) > MAX_KEY_LENGTH or key.startswith("__"):  # ansible-core treats keys such as __ansible_type specially
         raise ValueError("an invalid key")
     return SURROGATE.sub("?", key).replace(signed, "***")

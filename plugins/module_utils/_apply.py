@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Carries plans out: one loop that looks, decides, writes and waits for all units of a task together."""
+"""Executes plans: one loop that lists, decides, writes and waits for all units of a task together."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     WrongStateError,
 )
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, NEVER_USABLE, DiskState, VmState, vm_state
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Do, Progress, Result, Seen, Sent, Step
 
 Decide = Callable[[Seen, Progress, float], Step]
 
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.5, 1.5, 15.0
-"""Seconds between two looks while work goes on: a snapshot takes minutes, but a small one seconds."""
+"""Seconds between two polls: a snapshot takes minutes, but a small one seconds."""
 UNSTABLE_DISK = 5000
-"""RetCode of 2.x for a disk that is busy, which passes whether or not its state shows it, and for one that is lost, which does not."""
+"""RetCode of 2.x for a disk that is busy, which is temporary even if its state does not show it, and for a lost one, which is not."""
 
 
 class UnitOfWork(Protocol):
@@ -61,28 +60,28 @@ class Unit:
     disk_id: str
     snapshot_id: str | None = None
     progress: Progress = Progress()
-    step: Step = Step("look", "pending", "")
+    step: Step = Step("list", "pending", "")
     first: Step | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
     def watched(self) -> list[str]:
-        """The ids of the snapshots that the next look must show."""
+        """The ids of the snapshots that the next poll must list."""
         return [each for each in dict.fromkeys((self.snapshot_id, self.step.snapshot_id)) if each]
 
     @property
     def final(self) -> Step:
-        """The last decision; the snapshot is the one that was asked for, where one was."""
+        """The last decision; the snapshot is the requested one, if one was requested."""
         snapshot_id = self.snapshot_id or self.step.snapshot_id
         return replace(self.step, snapshot_id=snapshot_id, request_id=self.step.request_id or self.progress.request_id)
 
     @property
     def involved(self) -> list[str]:
-        """The ids of all snapshots that this unit was about, those it made among them."""
+        """The ids of all snapshots of this unit, including those that it created."""
         return [*self.watched, *(sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id)]
 
     def sent(self, sent: Sent) -> None:
-        """Record a write. Its step is behind us: until the next look nothing but waiting is to be done."""
+        """Record a write. Until the next poll there is nothing to do but wait."""
         self.progress = replace(self.progress, sent=(*self.progress.sent, sent))
         self.step = replace(self.step, do="wait", snapshot_id=sent.snapshot_id or self.step.snapshot_id)
 
@@ -97,22 +96,22 @@ def until_done(
     deadline: Deadline,
     parallelism: int,
     send: Callable[[AnyUnit], Sent],
-    look_again: Callable[[Sequence[AnyUnit]], None],
-    give_up: Callable[[Sequence[AnyUnit], str], None],
+    poll: Callable[[Sequence[AnyUnit]], None],
+    stop_waiting: Callable[[Sequence[AnyUnit], str], None],
 ) -> None:
-    """The one loop in which everything is carried out and waited for: write side by side, pause, look at all that is not done.
+    """The one loop in which everything is executed and waited for: write in parallel, pause, poll everything that is not done.
 
-    ``look_again`` gives every unit its next step; ``give_up`` ends units for the reason that it is given.
+    ``poll`` gives every unit its next step; ``stop_waiting`` ends units for the given reason.
     """
     pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
     trouble = ""
     while todo := [unit for unit in units if unit.step.do != "done"]:
         if not deadline.left:
-            give_up(todo, f"time is up after {deadline.seconds:g} s{trouble}")
+            stop_waiting(todo, f"timed out after {deadline.seconds:g} s{trouble}")
             for unit in todo:
                 unit.step = replace(unit.step, reason="timeout")
             break
-        writing = [unit for unit in todo if unit.step.do not in ("look", "wait")]
+        writing = [unit for unit in todo if unit.step.do not in ("list", "wait")]
         with ThreadPoolExecutor(max_workers=parallelism) as threads:
             results = list(threads.map(send, writing))
         for unit, sent in zip(writing, results):
@@ -121,12 +120,12 @@ def until_done(
             pauses = growing(FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE)
         deadline.pause(next(pauses))
         try:
-            look_again(todo)
+            poll(todo)
             trouble = ""
         except FatalError as error:
-            give_up(todo, str(error).rstrip("."))
-        except UCloudStackError as error:  # one that may pass: it says nothing of the work
-            trouble = f", and the last look failed: {str(error).rstrip('.')}"
+            stop_waiting(todo, str(error).rstrip("."))
+        except UCloudStackError as error:  # it may be temporary, and says nothing about the work
+            trouble = f", and the last poll failed: {str(error).rstrip('.')}"
 
 
 def sent_once(
@@ -136,10 +135,10 @@ def sent_once(
     write: Callable[[], Answer],
     result: Callable[[UCloudStackError], Result],
 ) -> Sent:
-    """Make one write, once, and say what is known of it afterwards."""
+    """Send one write, once, and return what is known of it afterwards."""
     try:
         if not deadline.left:
-            raise RefusedError("time was up before the call was made.")
+            raise RefusedError("timed out before the request was sent.")
         answer = write()
     except UCloudStackError as error:
         return Sent(do, result(error), client.clock.now(), None, str(error), error.ret_code, error.request_id)
@@ -147,7 +146,7 @@ def sent_once(
 
 
 def result_of(error: UCloudStackError) -> Result:
-    """What an exception of the client says of a write: ``unknown``, ``refused`` (for now), ``wrong_state`` or ``failed``."""
+    """What an exception of the client means for a write: ``unknown``, ``refused`` (temporarily), ``wrong_state`` or ``failed``."""
     if isinstance(error, (UnknownOutcomeError, GatewayError)):
         return "unknown"
     if isinstance(error, WrongStateError):
@@ -156,7 +155,7 @@ def result_of(error: UCloudStackError) -> Result:
 
 
 class Task:
-    """What the units of one task share: the client, one deadline, and every snapshot seen, as last seen."""
+    """What the units of one task share: the client, one deadline, and every snapshot as it was last listed."""
 
     def __init__(self, client: Client, seconds: float) -> None:
         self.client = client
@@ -164,8 +163,8 @@ class Task:
         self.latest: dict[str, Snapshot] = {}
         self.timed_out = False
 
-    def look(self, snapshot_ids: Iterable[str] = (), disk_ids: Iterable[str] = ()) -> Seen:
-        """One look at snapshots and disks, in as few calls as it takes. Raises as :meth:`Client.listing`."""
+    def read(self, snapshot_ids: Iterable[str] = (), disk_ids: Iterable[str] = ()) -> Seen:
+        """List snapshots by id, and all snapshots of disks, in as few calls as possible. Raises as :meth:`Client.listing`."""
         ids, disks = sorted(set(snapshot_ids)), list(dict.fromkeys(disk_ids))
         found = _snapshots.by_ids(self.client, ids, self.deadline) if ids else []
         found += _snapshots.of_disks(self.client, disks, self.deadline) if disks else []
@@ -174,36 +173,36 @@ class Task:
         return seen
 
     def plan(self, units: Sequence[Unit], seen: Seen) -> None:
-        """Every unit's first decision: what check mode shows, and where :meth:`carry_out` begins."""
+        """Every unit's first decision: what check mode shows, and where :meth:`carry_out` starts."""
         for unit in units:
             unit.progress = Progress(known=frozenset(seen.snapshots))
         self._consider(units, seen)
 
     def plan_late(self, units: Sequence[Unit], seen: Seen) -> None:
-        """As :meth:`plan`, where time has passed since ``seen``: a write is not decided on it, but on a look that is yet to come."""
+        """As :meth:`plan`, if ``seen`` may be outdated: a write is decided on the next listing instead."""
         self.plan(units, seen)
         for unit in units:
             if unit.step.do not in ("wait", "done"):
-                unit.step = replace(unit.step, do="look")
+                unit.step = replace(unit.step, do="list")
 
     def carry_out(self, units: Sequence[Unit]) -> None:
-        """Write, wait and decide again until every planned unit is done or time is up."""
-        until_done(units, self.deadline, self.client.config.parallelism, self._send, self._look_again, self._give_up)
+        """Write, wait and decide again until every planned unit is done or has timed out."""
+        until_done(units, self.deadline, self.client.config.parallelism, self._send, self._poll, self._stop_waiting)
 
-    def _look_again(self, units: Sequence[Unit]) -> None:
-        unlisted = [unit.disk_id for unit in units if unit.step.do == "look" or not unit.watched]
-        self._consider(units, self.look((each for unit in units for each in unit.watched), unlisted))
+    def _poll(self, units: Sequence[Unit]) -> None:
+        unlisted = [unit.disk_id for unit in units if unit.step.do == "list" or not unit.watched]
+        self._consider(units, self.read((each for unit in units for each in unit.watched), unlisted))
 
-    def duplicates(self, units: Iterable[Unit], name: str, which: str = "The newest counts.") -> list[str]:
-        """Warnings about disks that have several snapshots of a name that these units made: two tasks at the same moment may do that.
+    def duplicates(self, units: Iterable[Unit], name: str, which: str = "The newest is used.") -> list[str]:
+        """Warnings about disks that have several snapshots of a name that these units created: two concurrent tasks may do that.
 
-        ``which``: what to say of them.
+        ``which``: which of them counts.
         """
         disk_ids = [unit.disk_id for unit in units if any(sent.do == "create" for sent in unit.progress.sent)]
         try:
-            seen = self.look(disk_ids=disk_ids)
+            seen = self.read(disk_ids=disk_ids)
         except UCloudStackError as error:
-            return [f"It could not be checked whether snapshots named {name!r} were made twice: {error}"]
+            return [f"It could not be checked whether snapshots named {name!r} were created twice: {error}"]
         named = (seen.named(disk_id, name) for disk_id in disk_ids)
         usable = ([each for each in snapshots if each.meaning not in NEVER_USABLE and not each.automatic] for snapshots in named)
         return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots, which)]
@@ -211,12 +210,12 @@ class Task:
     def _consider(self, units: Sequence[Unit], seen: Seen) -> None:
         now = self.client.clock.now()
         for unit in units:
-            looks = [(now, each, seen.snapshots[each].status if each in seen.snapshots else None) for each in unit.watched]
-            unit.progress = replace(unit.progress, looks=(*unit.progress.looks, *looks))
+            polls = [(now, each, seen.snapshots[each].status if each in seen.snapshots else None) for each in unit.watched]
+            unit.progress = replace(unit.progress, polls=(*unit.progress.polls, *polls))
             unit.consider(seen, now)
-        again = [unit for unit in units if unit.step.do == "look"]
+        again = [unit for unit in units if unit.step.do == "list"]
         if again:
-            full = self.look(disk_ids=(unit.disk_id for unit in again))
+            full = self.read(disk_ids=(unit.disk_id for unit in again))
             for unit in again:
                 unit.consider(Seen({**seen.snapshots, **full.snapshots}, seen.disks | full.disks), now)
 
@@ -239,7 +238,7 @@ class Task:
         return result_of(error)
 
     def _result_by_state(self, disk_id: str) -> Result:
-        """What becomes of a write that a state forbids: ``refused`` where one is seen that passes, or where the key may not ask."""
+        """What becomes of a write that a state forbids: ``refused`` if a temporary state is listed, or if the key may not list it."""
         try:
             disk = _vms.attachments(self.client, [disk_id], self.deadline)[0].get(disk_id)
             if disk is None:
@@ -253,17 +252,19 @@ class Task:
         return "wrong_state"
 
     def _roll_back(self, unit: Unit, snapshot_id: str) -> Answer:
-        """Before a rollback is sent once more: its VM may have been started since. Raises FatalError or RefusedError then."""
+        """Send the rollback. Before it is sent once more, its VM must be off: it may have been started since. Raises FatalError, RefusedError."""
         if any(sent.do == "rollback" and sent.result == "unknown" for sent in unit.progress.sent):
             try:
                 disk = _vms.attachments(self.client, [unit.disk_id], self.deadline)[0].get(unit.disk_id)
             except (NotSentError, UnknownOutcomeError) as error:
-                raise RefusedError(f"before the rollback is sent once more, its VM must be seen to be off: {error}") from None
+                raise RefusedError(
+                    f"before the rollback is sent once more, its VM must be off, and its state is not known: {error}"
+                ) from None
             if disk and _rollback.is_on(disk):
-                raise FatalError(f"the rollback had no answer, and was not repeated because {_rollback.is_on(disk)}.")
+                raise FatalError(f"the rollback had no response, and was not sent again because {_rollback.is_on(disk)}.")
         return _snapshots.rollback(self.client, unit.disk_id, snapshot_id, self.deadline)
 
-    def _give_up(self, units: Sequence[Unit], why: str) -> None:
+    def _stop_waiting(self, units: Sequence[Unit], why: str) -> None:
         self.timed_out = True
         for unit in units:
             current = self.latest.get(unit.watched[-1]) if unit.watched else None
@@ -271,25 +272,6 @@ class Task:
 
 
 def _passes(disk: Disk) -> bool:
-    """Whether the disk, or the VM that it is attached to, is in a state that passes by itself, or that nobody knows."""
+    """Whether the disk, or the VM that it is attached to, is in a temporary state, or in one that is not known."""
     settled = (VmState.RUNNING, VmState.STOPPED, VmState.LOST)
     return disk.meaning is not DiskState.STABLE or (disk.vm_state != "" and vm_state(disk.vm_state) not in settled)
-
-
-def snapshot_report(
-    task: Task, outcomes: Sequence[str], items: Sequence[Sequence[Unit]], warnings: Iterable[str] = (), helpers: Sequence[Unit] = ()
-) -> Report:
-    """``items``: for each item that was asked for, in that order, the units that it took.
-
-    ``helpers``: units that were needed on the way, whose snapshots and warnings the user gets to see as well.
-    """
-    units = [unit for item in items for unit in item] + list(helpers)
-    plans = [_plan.merged([unit.first or unit.step for unit in item]) for item in items]
-    steps = [_plan.merged([unit.final for unit in item]) for item in items]
-    involved = dict.fromkeys(each for unit in units for each in unit.involved)
-    records = {
-        "snapshots": [task.latest[each].as_result() for each in involved if each in task.latest],
-        "snapshot_id": steps[0].snapshot_id if len(steps) == 1 else None,
-    }
-    told = [*(warning for unit in units for warning in unit.warnings), *warnings]
-    return report(outcomes, plans, steps, records, told, also_changed=any(unit.step.changed for unit in helpers))

@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Time, handed in, so that no test has to sleep."""
+"""Injectable time, so that tests need not sleep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Clock:
-    """``now``: monotonic seconds; ``wall``: Unix seconds; ``sleep``: waits; ``chance``: a number from 0 to 1, for jitter."""
+    """``now``: monotonic seconds; ``wall``: Unix seconds; ``sleep``: waits; ``chance``: a random number from 0 to 1, for jitter."""
 
     now: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -24,7 +24,7 @@ class Clock:
 
 
 class Deadline:
-    """The moment at which waiting ends, shared by all that wait for the same task."""
+    """The end of waiting, shared by all items of a task."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock
@@ -33,17 +33,17 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds that remain, never less than 0."""
+        """Remaining seconds, never less than 0."""
         return max(0.0, self._end - self.clock.now())
 
     def pause(self, seconds: float) -> None:
-        """Sleep about so long (a quarter more or less, so that many clients do not march in step), not past the end."""
+        """Sleep for these seconds, plus or minus a quarter so that clients do not poll in step, but not past the deadline."""
         self.clock.sleep(min(seconds * (0.75 + 0.5 * self.clock.chance()), self.left))
 
 
-def growing(first: float, factor: float, most: float) -> Iterator[float]:
-    """Pauses in seconds: ``first``, then each ``factor`` times the one before, up to ``most``; without end."""
+def growing(first: float, factor: float, maximum: float) -> Iterator[float]:
+    """Pauses in seconds, without end: ``first``, then each ``factor`` times the previous one, up to ``maximum``."""
     pause = first
     while True:
         yield pause
-        pause = min(pause * factor, most)
+        pause = min(pause * factor, maximum)

@@ -3,12 +3,12 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Ansible's side: the options that all modules share, checks of what the user gave, and the one way to exit."""
+"""Ansible's side: the options that all modules share, checks of input, and the one way to exit."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
@@ -16,8 +16,6 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import C
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report, report
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
 try:
@@ -53,19 +51,21 @@ ACTING: dict[str, Any] = {
 
 
 class InputError(UCloudStackError):
-    """The user's input, refused before any call."""
+    """Invalid input, refused before any call."""
 
 
 def run(
-    job: Callable[[Client, AnsibleModule], dict[str, Any]], argument_spec: dict[str, Any], outcomes: Sequence[str] = (), **rules: Any
+    job: Callable[[Client, AnsibleModule], dict[str, Any]],
+    argument_spec: dict[str, Any],
+    of_nothing: Callable[[Mapping[str, Any], UCloudStackError], dict[str, Any]] | None = None,
 ) -> None:
-    """Make the module, let ``job`` do its work with a client, and exit with what it returns.
+    """Create the module, let ``job`` do its work with a client, and exit with what it returns.
 
     A job that returns ``failed`` fails the task with all that it returns. An exception of the collection becomes a failure of
-    one line here, and nowhere else: jobs let one escape only while nothing is written yet, so every item has ``failed`` then.
-    ``api_calls`` is added to every answer.
+    one line here, and nowhere else: jobs let one escape only while nothing is written yet. ``of_nothing``: the return values then.
+    ``api_calls`` is added to every result; ``diff`` is left out if it was not asked for.
     """
-    module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True, **rules)
+    module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     client = None
@@ -73,50 +73,19 @@ def run(
         check_numbers(module.params)
         client = Client(_config(module.params))
         result = job(client, module)
-    except InputError as error:
-        result = {"failed": True, "msg": str(error)}
     except UCloudStackError as error:
-        result = nothing_done(module.params, outcomes, error) if outcomes else {"failed": True, "msg": str(error)}
+        if of_nothing and not isinstance(error, InputError):
+            result = of_nothing(module.params, error)
+        else:
+            result = {"failed": True, "msg": str(error)}
     result["api_calls"] = dict(client.calls) if client else {}
     for warning in result.pop("warnings", []):
         module.warn(warning)
+    if not module._diff:
+        result.pop("diff", None)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
-
-
-def answer(module: AnsibleModule, report: Report) -> dict[str, Any]:
-    """The common return values of the modules that act."""
-    return {
-        **report.values,
-        "failed": bool(report.msg),
-        "changed": report.changed,
-        "warnings": report.warnings,
-        **({"diff": {"before": report.before, "after": report.after}} if module._diff else {}),
-        **({"msg": report.msg} if report.msg else {}),
-    }
-
-
-def nothing_done(params: dict[str, Any], outcomes: Sequence[str], error: UCloudStackError) -> dict[str, Any]:
-    """What a module that acts answers when an error ended it before the first write."""
-    msg = f"{error} Nothing was done."
-    option = next((option for option in ("vm_ids", "snapshot_ids", "disk_ids") if params.get(option)), None)
-    if option is None:
-        return {"failed": True, "msg": msg}
-    steps = [
-        Step(
-            "done",
-            "failed",
-            **{"disk_id": "", option[:-1]: item},
-            msg=msg,
-            failed=True,
-            ret_code=error.ret_code,
-            request_id=error.request_id,
-        )
-        for item in params[option]
-    ]
-    values = report(outcomes, steps, steps, {}, []).values
-    return {"failed": True, "msg": msg, **values, **({} if option == "vm_ids" else {"snapshots": [], "snapshot_id": None})}
 
 
 def _config(params: dict[str, Any]) -> Config:
@@ -138,14 +107,14 @@ def reading_deadline(client: Client) -> Deadline:
 
 
 def check_numbers(params: dict[str, Any]) -> None:
-    """Raises InputError for a number that makes no sense."""
+    """Raises InputError for a number out of range."""
     for option, least, most in (("request_timeout", 1, 3600), ("wait_timeout", 1, 7 * 86400), ("parallelism", 1, 64)):
         if option in params and not least <= params[option] <= most:
             raise InputError(f"{option} is {params[option]}: it must be a number from {least} to {most}.")
 
 
 def ids(params: dict[str, Any], option: str) -> list[str] | None:
-    """A list of ids, or None when the option was not given.
+    """A list of ids, or None if the option was omitted.
 
     Raises InputError for an empty list, an empty or null entry (an empty DiskID could list everything), or one given twice.
     """
@@ -153,28 +122,28 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
     if given is None:
         return None
     if not given:
-        raise InputError(f"{option} is an empty list: give at least one id, or leave the option away.")
+        raise InputError(f"{option} is an empty list: give at least one id, or omit the option.")
     for index, item in enumerate(given):
-        if not item.strip() or item == "None":  # what a null becomes when a template makes text of it
-            raise InputError(f"{option} holds an empty or null entry, at position {index + 1}: every entry must be an id.")
+        if not item.strip() or item == "None":  # what a template turns a null into
+            raise InputError(f"{option} contains an empty or null entry, at position {index + 1}: every entry must be an id.")
         if not item.isprintable() or " " in item:
-            raise InputError(f"{option} holds {item!r}, at position {index + 1}: an id has no spaces and no line breaks.")
+            raise InputError(f"{option} contains {item!r}, at position {index + 1}: an id has no spaces and no line breaks.")
     twice = sorted({item for item in given if given.count(item) > 1})
     if twice:
-        raise InputError(f"{option} names {', '.join(twice)} more than once: name each id once.")
+        raise InputError(f"{option} contains {', '.join(twice)} more than once: name each id once.")
     return list(given)
 
 
 def text(params: dict[str, Any], option: str, most: int) -> str | None:
-    """A name, or None when it was not given. Raises InputError when it is empty or has more than ``most`` characters."""
+    """A name, or None if it was omitted. Raises InputError when it is empty or has more than ``most`` characters."""
     given: str | None = params[option]
     if given is not None and not given.strip():
-        raise InputError(f"{option} is empty: give it a value, or leave the option away.")
+        raise InputError(f"{option} is empty: give it a value, or omit the option.")
     return None if given is None else _short(option, given, most)
 
 
 def remark(given: Any) -> str:
-    """A remark, up to 100 characters; empty when it was not given. Raises InputError."""
+    """A remark, up to 100 characters; empty if it was omitted. Raises InputError."""
     return "" if given is None else _short("remark", str(given), REMARK_LENGTH)
 
 

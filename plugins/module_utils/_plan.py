@@ -3,10 +3,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What all decisions share: pure functions from (what is wanted, what was seen, what was tried) to a :class:`Step`.
+"""Shared by all decisions: pure functions from (desired state, observed state, attempts so far) to a :class:`Step`.
 
-Each is asked again after every poll, until it says ``done``. Its first answer is what check mode shows. A create is only ever decided on
-a list, from the same moment, of all snapshots of the disk: so a repeat never creates a second one blindly.
+Each is called again after every poll, until it returns ``done``. Check mode shows its first result. A create is decided only on a
+complete listing of the disk, read in the same round, so that a retry never creates a second snapshot blindly.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import I
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Outcome, Progress, Sent, Step
 
 LOST_ANSWER_SECONDS = 30.0
-"""How long the effect of a write without an answer is looked for before it is sent once more."""
+"""How long to look for the effect of a write without a response before it is sent once more."""
 UNLISTED_SECONDS = 30.0
-"""How long a snapshot that the API accepted may be missing from its lists before it counts as gone."""
+"""How long a snapshot that the API accepted may be missing from lists before it counts as deleted."""
 WRONG_STATE_SECONDS = 30.0
-"""How long a write is tried that the API refuses for a state, while no state is seen that could pass."""
-IN_DOUBT = "its answer was lost, and whether it was carried out is unknown"
+"""How long to retry a write that the API rejects because of a state, while no transitional state is seen."""
+IN_DOUBT = "the response was lost, so it is unknown whether the request was carried out"
 
 
 def age(snapshot: Snapshot, wall: float) -> str:
@@ -42,10 +42,10 @@ def age(snapshot: Snapshot, wall: float) -> str:
     return " ".join(parts[:2]) + " old"
 
 
-def refused_for_good(sent: Sequence[Sent], since: float = float("-inf")) -> bool:
-    """Whether the last of these writes would be refused again: for what it is, or for a state of which no end is seen.
+def rejected_permanently(sent: Sequence[Sent], since: float = float("-inf")) -> bool:
+    """Whether the rejection of the last write is permanent: by its kind, or because of a state that does not change.
 
-    ``since``: a refusal before this time (monotonic seconds) was for a state that has passed.
+    ``since``: rejections before this time (monotonic seconds) were because of a state that has ended.
     """
     if sent and sent[-1].result == "failed":
         return True
@@ -54,13 +54,13 @@ def refused_for_good(sent: Sequence[Sent], since: float = float("-inf")) -> bool
 
 
 def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str) -> Step:
-    """What is said of a unit that is not done when waiting ends, and ``why`` it ends. A repeat of the task carries on from there."""
+    """The final step of a unit that is not done when waiting ends; ``why``: the reason. Running the task again resumes from there."""
     written = any(each.result in ("accepted", "unknown") for each in progress.sent)
     last = progress.sent[-1] if progress.sent else None
     state = str(current) if current else f"{step.snapshot_id}, not listed" if step.snapshot_id else "not listed"
-    if step.given_up and not any(each.do == "create" and each.result == "accepted" for each in progress.sent):
-        said = f" {last.msg}" if last and last.msg else ""
-        msg = f"{unmarked(step.given_up, step.name, progress)}; {why}.{said}"
+    if step.if_timed_out and not any(each.do == "create" and each.result == "accepted" for each in progress.sent):
+        details = f" {last.msg}" if last and last.msg else ""
+        msg = f"{unmarked(step.if_timed_out, step.name, progress)}; {why}.{details}"
         return ended(step, step.outcome, msg, failed=True, changed=True, ret_code=last.ret_code if last else None)
     if last and last.result in ("refused", "wrong_state") and not written:
         return ended(
@@ -68,27 +68,28 @@ def timed_out(step: Step, progress: Progress, current: Snapshot | None, why: str
         )
     if not written and step.do != "wait":
         return ended(step, "failed", f"{why}; nothing was done. Run the task again.", failed=True, changed=False)
-    under_way = current is not None and current.meaning in (*IN_PROGRESS, SnapshotState.DELETING)
-    if last and last.result == "unknown" and not under_way:
-        goes_on = IN_DOUBT
+    in_progress = current is not None and current.meaning in (*IN_PROGRESS, SnapshotState.DELETING)
+    if last and last.result == "unknown" and not in_progress:
+        status = IN_DOUBT
     elif written or not step.changed or step.outcome == "joined":
-        goes_on = "the work goes on"
+        status = "the operation continues"
     else:
-        goes_on = "nothing was done yet"
-    msg = f"{why}; last seen {state}; {goes_on}, {step.repeat or 'run the same task again to wait for it'}"
+        status = "nothing was done yet"
+    msg = f"{why}; last seen {state}; {status}, {step.repeat or 'run the same task again to wait for it'}"
     return ended(step, "pending", msg, failed=True, changed=written)
 
 
 def unmarked(done: str, marker_name: str, progress: Progress) -> str:
-    """The disk is back, and what is to be said of its marker when nobody has seen it."""
+    """The message for a disk that is rolled back, but whose marker is not known to exist; ``done`` is its first part."""
     if any(each.do == "create" and each.result in ("accepted", "unknown") for each in progress.sent):
-        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} is made: look for it before the task is repeated"
-        return f"{doubt} once the VM was started, without it it would roll back again"
-    return f"{done}, but the marker {marker_name!r} is not made: do not repeat the task once the VM was started, it would roll back again"
+        doubt = f"{done}, but it is unknown whether the marker {marker_name!r} was created: check before you run the task again"
+        return f"{doubt} after starting the VM, because without the marker it would roll back again"
+    advice = "do not run the task again after starting the VM, because it would roll back again"
+    return f"{done}, but the marker {marker_name!r} was not created: {advice}"
 
 
 def merged(steps: Sequence[Step]) -> Step:
-    """One entry for a disk of which several snapshots are deleted: the worst outcome counts, and all are named."""
+    """One entry for a disk with several snapshots to delete: it has the worst outcome, and its message names all of them."""
     if len(steps) == 1:
         return steps[0]
     worst = min(steps, key=lambda step: ("failed", "pending", "deleted", "absent").index(step.outcome))
@@ -102,8 +103,8 @@ def merged(steps: Sequence[Step]) -> Step:
     )
 
 
-def duplicate_warnings(snapshots: Sequence[Snapshot], which: str = "The newest counts.") -> tuple[str, ...]:
-    """A warning that names all, where one disk has several snapshots of one name."""
+def duplicate_warnings(snapshots: Sequence[Snapshot], which: str = "The newest is used.") -> tuple[str, ...]:
+    """A warning that names all snapshots, if a disk has several of the same name. ``which``: what to say about them."""
     if len(snapshots) < 2:
         return ()
     disk_id, name = snapshots[0].disk_id, snapshots[0].name

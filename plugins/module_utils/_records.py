@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the API says, as plain data: snapshots, disks and VMs. Nothing here talks to the API."""
+"""The records of the API as plain data: snapshots, disks and VMs. No I/O."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
 ID_LENGTH = 255
 STATUS_LENGTH = 50
 NAME_LENGTH = 30
-"""Most characters of the name of a new snapshot: what every generation takes."""
+"""The maximum length of the name of a new snapshot: the limit that all generations accept."""
 LONGEST_NAME = 128
-"""Most characters that the name of an existing one may have (2026)."""
+"""The maximum length of the name of an existing snapshot (2026)."""
 REMARK_LENGTH = 100
 
 
 def snake_case(key: str) -> str:
-    """``DiskAttachResourceID`` → ``disk_attach_resource_id``; the s of ``SnapshotIDs`` begins no word."""
+    """``DiskAttachResourceID`` → ``disk_attach_resource_id``; the s of ``SnapshotIDs`` does not start a word."""
     words = re.sub(r"([A-Z]+)([A-Z](?!s(?:[A-Z]|$))[a-z])", r"\1_\2", key)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
 def iso_utc(seconds: int | None) -> str | None:
-    """Unix seconds as ISO 8601 in UTC; None for a time the API did not give or that no calendar holds."""
+    """Unix seconds as ISO 8601 in UTC; None for a time that is missing or out of range."""
     if seconds is None:
         return None
     try:
@@ -48,7 +48,7 @@ def iso_utc(seconds: int | None) -> str | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """A number that may have arrived as a string of digits; None when it is none."""
+    """An integer, which may have arrived as a string of digits; None if it is not an integer."""
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"-?[0-9]{1,30}", value) else None
     if isinstance(value, float):
@@ -60,8 +60,8 @@ def whole_number(value: Any) -> int | None:
 class Snapshot:
     """One entry of ``Infos`` of DescribeSnapshot (API guide 5.2).
 
-    ``create_time`` is Unix time in seconds, ``status`` verbatim as the API spells it; ``extra`` holds the fields that the
-    1.x guide does not know (newer generations send more), under snake-case names.
+    ``create_time`` is Unix time in seconds, ``status`` as the API spells it; ``extra`` has the fields that are not in the
+    guide of 1.x (newer generations send more), under snake-case names.
     """
 
     snapshot_id: str
@@ -77,14 +77,14 @@ class Snapshot:
 
     @classmethod
     def from_api(cls, info: Any) -> Snapshot:
-        """Read one entry. Raises ValueError when it is no object, or lacks the ids that everything else hangs on.
+        """Read one entry. Raises ValueError if it is not an object, lacks an id, or has an invalid id or status.
 
-        Name and remark are what somebody wrote, and stay as they are; ids and status are the API's own, and must be words.
+        Name and remark are text from users and are kept unchanged; ids and status come from the API and must be short and printable.
         """
         if not isinstance(info, dict):
             raise ValueError("an entry of Infos is not an object")
         rest = dict(info)
-        # The guide's table calls it Name, its example SnapshotName.
+        # In the table of the guide it is Name, in its example SnapshotName.
         names = [rest.pop(key, None) for key in ("Name", "SnapshotName")]
         snapshot = cls(
             snapshot_id=_id(rest.pop("SnapshotID", None)),
@@ -104,16 +104,16 @@ class Snapshot:
 
     @property
     def meaning(self) -> SnapshotState:
-        """What its status means."""
+        """The meaning of the status."""
         return snapshot_state(self.status)
 
     @property
     def automatic(self) -> bool:
-        """Whether a timer of the platform created it, and will delete it (``Type``, 2.x and later)."""
+        """Whether a timer of the platform created it, and will delete it (``Type``, from 2.x on)."""
         return _text(self.extra.get("type")).casefold() == "automatic"
 
     def as_result(self) -> dict[str, Any]:
-        """The record that users see."""
+        """The record as modules return it."""
         return {
             **self.extra,
             "automatic": self.automatic,
@@ -131,8 +131,8 @@ class Snapshot:
 
     def __str__(self) -> str:
         reason = _text(self.extra.get("reason"))  # 2026: why it failed
-        said = f", reason {quoted(reason)}" if reason else ""
-        return f"{self.snapshot_id} ({self.status}, created {iso_utc(self.create_time) or 'at an unknown time'}{said})"
+        suffix = f", reason {quoted(reason)}" if reason else ""
+        return f"{self.snapshot_id} ({self.status}, created {iso_utc(self.create_time) or 'at an unknown time'}{suffix})"
 
 
 def _text(value: Any) -> str:
@@ -140,31 +140,31 @@ def _text(value: Any) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether this can be an id: nothing empty, nor what would break the line of a message or pretend to be more than one word."""
+    """Whether this is a valid id: not empty, not too long, printable, and without spaces, so that it cannot forge parts of a message."""
     return 0 < len(text) <= ID_LENGTH and text.isprintable() and " " not in text
 
 
 def quoted(text: str | None) -> str:
-    """What somebody wrote, for a line that another one reads: in quotes, not too long, and escaped where it cannot be printed."""
+    """Untrusted text for a message: in quotes, shortened, and with unprintable characters escaped."""
     return repr(text[:REMARK_LENGTH] + "..." if text and len(text) > REMARK_LENGTH else text)
 
 
 def _id(value: Any) -> str:
     text = _text(value)
     if text and not is_id(text):
-        raise ValueError("an entry of Infos has an id that is none")
+        raise ValueError("an entry of Infos has an invalid id")
     return text
 
 
 def _status(value: Any) -> str:
     text = _text(value)
     if not text.isprintable() or len(text) > STATUS_LENGTH:
-        raise ValueError("an entry of Infos has a status that is none")
+        raise ValueError("an entry of Infos has an invalid status")
     return text
 
 
 def _disk_type(word: str) -> str:
-    """Boot or Data, which 2026 writes in lower case; anything else as it is."""
+    """Boot or Data, which 2026 writes in lower case; anything else unchanged."""
     return word.capitalize() if word.casefold() in ("boot", "data") else word
 
 
@@ -173,15 +173,15 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
 
 
 def by_age(snapshot: Snapshot) -> tuple[int, str]:
-    """Sort key: creation time, then id, so that equal seconds still sort the same way every time."""
+    """Sort key: creation time, then id, so that the order is stable within the same second."""
     return (snapshot.create_time or 0, snapshot.snapshot_id)
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk as DescribeDisk and DescribeVMInstance show it.
+    """A disk as DescribeDisk and DescribeVMInstance return it.
 
-    ``vm_id`` is empty when it is attached to nothing, ``vm_state`` when the key may not ask for it.
+    ``vm_id`` is empty if it is detached, ``vm_state`` if the key has no permission to read it.
     """
 
     disk_id: str
@@ -191,20 +191,20 @@ class Disk:
 
     @property
     def meaning(self) -> DiskState:
-        """What its status means."""
+        """The meaning of the status."""
         return disk_state(self.status)
 
     @classmethod
     def from_api(cls, info: Mapping[str, Any]) -> Disk:
-        """Read one entry of ``Infos`` of DescribeDisk. Raises ValueError when an id or the status is none."""
+        """Read one entry of ``Infos`` of DescribeDisk. Raises ValueError if an id or the status is invalid."""
         return cls(_id(info.get("DiskID")), _status(info.get("DiskStatus")), _id(info.get("AttachResourceID") or None))
 
 
 @dataclass(frozen=True)
 class Vm:
-    """A VM as DescribeVMInstance shows it (API guide 2). ``disks``: one record each, with its size in GB.
+    """A VM as DescribeVMInstance returns it (API guide 2). ``disks``: one record per disk, with its size in GB.
 
-    ``unstable``: ids of its disks that are busy, or have a snapshot in progress; empty where the key may not ask.
+    ``unstable``: ids of its disks that are busy, or have a snapshot in progress; empty if the key has no permission to read them.
     """
 
     vm_id: str
@@ -216,7 +216,7 @@ class Vm:
 
     @classmethod
     def from_api(cls, info: Mapping[str, Any]) -> Vm:
-        """Read one entry of ``Infos``, tolerant of what is missing. Raises ValueError when an id or the state is none."""
+        """Read one entry of ``Infos``, tolerating missing fields. Raises ValueError if an id or the state is invalid."""
         return cls(
             vm_id=_id(info.get("VMID")),
             name=_text(info.get("Name")),
@@ -237,7 +237,7 @@ class Vm:
 
     @property
     def meaning(self) -> VmState:
-        """What its state means."""
+        """The meaning of the state."""
         return vm_state(self.state)
 
     @property
@@ -245,7 +245,7 @@ class Vm:
         return [disk["disk_id"] for disk in self.disks if disk["disk_id"]]
 
     def as_result(self) -> dict[str, Any]:
-        """The record that users see."""
+        """The record as modules return it."""
         return {
             "vm_id": self.vm_id,
             "name": self.name,

@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The four actions on snapshots (API guide chapter 5), in the API's words."""
+"""The four actions on snapshots (API guide chapter 5)."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import 
 
 
 def create(client: Client, disk_id: str, name: str, remark: str, deadline: Deadline) -> Answer:
-    """CreateSnapshot: answers at once with the new id as ``created``, the work goes on after it. Raises as :meth:`Client.call`.
+    """CreateSnapshot: returns at once with the new id as ``created``, before the snapshot is usable. Raises as :meth:`Client.call`.
 
-    ``ProjectID``: 2.x wants it of a sub-account, 2026 takes the default project without it.
+    ``ProjectID``: 2.x requires it from sub-accounts; 2026 uses the default project without it.
     """
     project_id = client.config.project_id or None
     params = {"DiskID": disk_id, "Name": name, "Remark": remark or None, "ProjectID": project_id}
     answer = client.call("CreateSnapshot", params, deadline)
     snapshot_id = answer.get("SnapshotID")
     if not isinstance(snapshot_id, str) or not is_id(snapshot_id):
-        raise UnknownOutcomeError("CreateSnapshot: the API reported success, but gave no SnapshotID.", request_id=answer.request_id)
+        raise UnknownOutcomeError("CreateSnapshot: the API reported success, but returned no SnapshotID.", request_id=answer.request_id)
     answer.created = snapshot_id
     return answer
 
 
 def delete(client: Client, snapshot_id: str, deadline: Deadline) -> Answer:
-    """DeleteSnapshot: final. Only a Normal snapshot can be deleted. Raises as :meth:`Client.call`."""
+    """DeleteSnapshot: permanent; only a Normal snapshot can be deleted. Raises as :meth:`Client.call`."""
     return client.call("DeleteSnapshot", {"SnapshotID": snapshot_id}, deadline)
 
 
 def rollback(client: Client, disk_id: str, snapshot_id: str, deadline: Deadline) -> Answer:
-    """RollbackSnapshot: begins to put the disk back; its VM must be off, or the disk detached. Raises as :meth:`Client.call`."""
+    """RollbackSnapshot: starts the rollback; the VM must be off, or the disk detached. Raises as :meth:`Client.call`."""
     return client.call("RollbackSnapshot", {"DiskID": disk_id, "SnapshotID": snapshot_id}, deadline)
 
 
 def by_ids(client: Client, snapshot_ids: Sequence[str], deadline: Deadline) -> list[Snapshot]:
-    """The snapshots of these ids that exist. Raises as :meth:`Client.listing`."""
+    """The existing snapshots of these ids. Raises as :meth:`Client.listing`."""
     return _records(client.by_ids("DescribeSnapshot", "SnapshotIDs", snapshot_ids, "SnapshotID", deadline))
 
 
 def everything(client: Client, deadline: Deadline) -> list[Snapshot]:
-    """All snapshots that the key may see. Raises as :meth:`Client.listing`."""
+    """All snapshots visible to the key. Raises as :meth:`Client.listing`."""
     return _records(_listing(client, {}, deadline) or [])
 
 
 def of_disks(client: Client, disk_ids: Iterable[str], deadline: Deadline) -> list[Snapshot]:
-    """All snapshots of these disks, read the cheaper way: disk by disk, or all pages of the account.
+    """All snapshots of these disks, listed with the fewer calls: disk by disk, or all pages of the account.
 
     A disk that does not exist has none. Raises as :meth:`Client.listing`.
     """
     wanted = list(dict.fromkeys(disk_ids))
     if len(wanted) > 1:
         try:
-            entries = _listing(client, {}, deadline, most_pages=len(wanted))
+            entries = _listing(client, {}, deadline, max_pages=len(wanted))
         except UnsettledListingError:
-            entries = None  # a busy account; the list of a single disk is shorter and stands still more easily
+            entries = None  # a busy account; the list of a single disk is shorter and changes less often
         if entries is not None:
             return [snapshot for snapshot in _records(entries) if snapshot.disk_id in wanted]
     with ThreadPoolExecutor(max_workers=client.config.parallelism) as threads:
@@ -78,8 +78,8 @@ def _of_disk(client: Client, disk_id: str, deadline: Deadline) -> list[Snapshot]
     return [snapshot for snapshot in _records(entries) if snapshot.disk_id == disk_id]
 
 
-def _listing(client: Client, params: dict[str, Any], deadline: Deadline, most_pages: int | None = None) -> list[dict[str, Any]] | None:
-    return client.listing("DescribeSnapshot", params, "SnapshotID", deadline, most_pages)
+def _listing(client: Client, params: dict[str, Any], deadline: Deadline, max_pages: int | None = None) -> list[dict[str, Any]] | None:
+    return client.listing("DescribeSnapshot", params, "SnapshotID", deadline, max_pages)
 
 
 def _records(entries: Iterable[dict[str, Any]]) -> list[Snapshot]:

@@ -3,13 +3,13 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the API's words for states mean: the one place that knows how any generation of the platform spells them.
+"""The meanings of the API's states: the only place that knows how each generation of the platform spells them.
 
-Every decision asks for the meaning; records keep the word as the API sent it. Words are compared without regard to case. A word that
-is in no table is not known: it is no success, and not the end of anything, so it is waited for and named.
+Decisions use the meaning; records keep the state as the API sent it. Comparisons ignore case. A state that is in no table is unknown: it
+is neither success nor final, so it is waited for and named.
 
 Sources, by generation: 1.x is the UCloudStack API guide up to 1.22 (chapters 2, 4, 5), 2.x the guide of August 2023, 2026 the
-vendor's SDKs whose file heads say 2026, and the reference pages of the same API. "Reading" marks a meaning that only the name tells.
+vendor's SDKs whose file headers say 2026, and the reference pages of the same API. "Inferred" marks a meaning derived from the name only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeVar
 
 
 class SnapshotState(Enum):
-    """What the status of a snapshot means. Only ``USABLE`` can be rolled back to or deleted."""
+    """The meaning of a snapshot status. Only ``USABLE`` snapshots can be rolled back to or deleted."""
 
     USABLE = "usable"
     CREATING = "being created"
@@ -28,47 +28,47 @@ class SnapshotState(Enum):
     DELETING = "being deleted"
     GONE = "gone"
     FAILED = "failed"
-    UNKNOWN = "not known"
+    UNKNOWN = "unknown"
 
 
 NEVER_USABLE = frozenset({SnapshotState.DELETING, SnapshotState.GONE, SnapshotState.FAILED})
-"""Cannot be rolled back to, now or later. Every other state may still become usable, and is waited for."""
+"""The snapshot can never be rolled back to. Every other state may still become usable, and is waited for."""
 IN_PROGRESS = frozenset({SnapshotState.CREATING, SnapshotState.ROLLING_BACK})
-"""The disk of such a snapshot is busy, whether or not the state of the disk shows it."""
+"""The disk of such a snapshot is busy, even if the state of the disk does not show it."""
 
 
 class DiskState(Enum):
-    """What the status of a disk means: ``STABLE`` (nothing is under way), ``BUSY`` (it passes), ``LOST`` (it does not)."""
+    """The meaning of a disk status: ``STABLE``, ``BUSY`` (temporary) or ``LOST`` (permanent)."""
 
     STABLE = "stable"
     BUSY = "busy"
     LOST = "lost"
-    UNKNOWN = "not known"
+    UNKNOWN = "unknown"
 
 
 class VmState(Enum):
-    """What the state of a VM means.
+    """The meaning of a VM state.
 
-    On its way to Running: ``INITIALIZING`` and ``STARTING``, of which the second can be forced off. On its way to Stopped: ``STOPPING``
-    (the guest was asked, and may hang; it can be forced off) and ``POWERING_OFF``. ``BUSY`` passes, ``LOST`` does not.
+    ``INITIALIZING`` and ``STARTING`` lead to Running; the second can be forced off. ``STOPPING`` (the guest was asked to shut down, and
+    may hang; it can be forced off) and ``POWERING_OFF`` lead to Stopped. ``BUSY`` is temporary, ``LOST`` permanent.
     """
 
     RUNNING = "Running"
     STOPPED = "Stopped"
     INITIALIZING = "being created, then Running"
-    STARTING = "on its way to Running"
-    STOPPING = "on its way to Stopped"
+    STARTING = "starting"
+    STOPPING = "stopping"
     POWERING_OFF = "being forced off"
     BUSY = "busy"
     LOST = "lost"
-    UNKNOWN = "not known"
+    UNKNOWN = "unknown"
 
 
 ON = frozenset({VmState.RUNNING, VmState.INITIALIZING, VmState.STARTING})
-"""Runs, or will by itself."""
+"""Running, or about to run without another request."""
 
 UNLISTED = "not listed"
-"""The status of a disk that the API does not list. Not a word of the API's."""
+"""The status of a disk that the API does not list. The API itself does not use it."""
 
 SNAPSHOT_STATES: Mapping[str, tuple[SnapshotState, str]] = {
     "Normal": (SnapshotState.USABLE, "1.x, 2.x, 2026"),
@@ -87,7 +87,7 @@ DISK_STATES: Mapping[str, tuple[DiskState, str]] = {
     "Bound": (DiskState.STABLE, "1.x, 2.x"),
     "Detached": (DiskState.STABLE, "2026"),
     "Attached": (DiskState.STABLE, "2026"),
-    "Shareabled": (DiskState.STABLE, "2026, reading: a shared disk"),
+    "Shareabled": (DiskState.STABLE, "2026, inferred: a shared disk"),
     "Creating": (DiskState.BUSY, "1.x, 2.x, 2026"),
     "Bounding": (DiskState.BUSY, "1.x, 2.x"),
     "Unbounding": (DiskState.BUSY, "1.x, 2.x"),
@@ -98,15 +98,15 @@ DISK_STATES: Mapping[str, tuple[DiskState, str]] = {
     "Upgrading": (DiskState.BUSY, "1.x, 2.x"),
     "Snapshoting": (DiskState.BUSY, "1.x, 2.x; 2026 has no such state"),
     "Rollbacking": (DiskState.BUSY, "1.x, 2.x, 2026"),
-    "Shareabling": (DiskState.BUSY, "2026, reading"),
-    "Blockcopying": (DiskState.BUSY, "2026, reading: it is migrated"),
-    "Blockcopyed": (DiskState.BUSY, "2026, reading: it was copied, and is not yet itself again"),
+    "Shareabling": (DiskState.BUSY, "2026, inferred"),
+    "Blockcopying": (DiskState.BUSY, "2026, inferred: it is migrated"),
+    "Blockcopyed": (DiskState.BUSY, "2026, inferred: copied, but not yet ready"),
     "Deleting": (DiskState.LOST, "1.x, 2.x, 2026"),
     "Deleted": (DiskState.LOST, "1.x, 2.x, 2026"),
     "Releasing": (DiskState.LOST, "1.x, 2.x"),
     "Released": (DiskState.LOST, "1.x, 2.x"),
     "Failed": (DiskState.LOST, "2.x"),
-    UNLISTED: (DiskState.LOST, "none: no list has it"),
+    UNLISTED: (DiskState.LOST, "none: not sent by the API"),
     "Unknown": (DiskState.UNKNOWN, "2026"),
     "": (DiskState.UNKNOWN, "2026"),
 }
@@ -121,19 +121,19 @@ VM_STATES: Mapping[str, tuple[VmState, str]] = {
     "Poweroffing": (VmState.POWERING_OFF, "1.x, 2.x, 2026"),
     "Resizing": (VmState.BUSY, "1.x, 2.x"),
     "Migrating": (VmState.BUSY, "1.x, 2.x, 2026"),
-    "MigrateDisking": (VmState.BUSY, "2026, reading"),
+    "MigrateDisking": (VmState.BUSY, "2026, inferred"),
     "WaitReinstall": (VmState.BUSY, "1.x, 2.x"),
     "Reinstalling": (VmState.BUSY, "1.x, 2.x, 2026"),
     "ChangeSGing": (VmState.BUSY, "1.x, 2.x"),
-    "Saving": (VmState.BUSY, "2026, reading: SaveVMInstance is under way"),
-    "Saved": (VmState.BUSY, "2026, reading: its memory is kept, so its disks are in use, and RestoreVMInstance ends it"),
-    "Reverted": (VmState.BUSY, "2026, reading: RestoreVMInstance is not over"),
+    "Saving": (VmState.BUSY, "2026, inferred: SaveVMInstance is in progress"),
+    "Saved": (VmState.BUSY, "2026, inferred: its memory is saved and its disks are in use, until RestoreVMInstance"),
+    "Reverted": (VmState.BUSY, "2026, inferred: RestoreVMInstance has not finished"),
     "Deleting": (VmState.LOST, "2026"),
     "Deleted": (VmState.LOST, "1.x, 2.x"),
     "Terminating": (VmState.LOST, "1.x, 2.x"),
     "Terminated": (VmState.LOST, "1.x, 2.x"),
     "Failed": (VmState.LOST, "2.x, 2026"),
-    "RFailed": (VmState.LOST, "2026, reading: RestoreVMInstance failed"),
+    "RFailed": (VmState.LOST, "2026, inferred: RestoreVMInstance failed"),
 }
 
 Meaning = TypeVar("Meaning", SnapshotState, DiskState, VmState)
@@ -147,21 +147,21 @@ _SNAPSHOT_WORDS, _DISK_WORDS, _VM_WORDS = _by_word(SNAPSHOT_STATES), _by_word(DI
 
 
 def snapshot_state(word: str) -> SnapshotState:
-    """What a SnapshotStatus means."""
+    """The meaning of a SnapshotStatus."""
     return _SNAPSHOT_WORDS.get(word.casefold(), SnapshotState.UNKNOWN)
 
 
 def disk_state(word: str) -> DiskState:
-    """What a DiskStatus means."""
+    """The meaning of a DiskStatus."""
     return _DISK_WORDS.get(word.casefold(), DiskState.UNKNOWN)
 
 
 def vm_state(word: str) -> VmState:
-    """What the State of a VM means."""
+    """The meaning of the State of a VM."""
     return _VM_WORDS.get(word.casefold(), VmState.UNKNOWN)
 
 
 def same_snapshot_state(one: str, other: str) -> bool:
-    """Whether two words for the status of a snapshot mean the same, such as ``Createing`` and ``Creating`` do."""
+    """Whether two spellings of a snapshot status mean the same, such as ``Createing`` and ``Creating``."""
     meaning = snapshot_state(one)
     return one.casefold() == other.casefold() or (meaning is not SnapshotState.UNKNOWN and meaning is snapshot_state(other))

@@ -13,8 +13,8 @@ from typing import Literal
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, by_age
 
-Do = Literal["look", "wait", "done", "create", "delete", "rollback", "start", "stop", "power_off", "attach"]
-"""``look``: list all snapshots of the disk, then decide again; ``wait``; ``done``; else the write to send."""
+Do = Literal["list", "wait", "done", "create", "delete", "rollback", "start", "stop", "power_off", "attach"]
+"""``list``: list all snapshots of the disk, then decide again; ``wait``; ``done``; else the write to send."""
 Result = Literal["accepted", "refused", "wrong_state", "unknown", "failed", "missing"]
 """Of a write: ``accepted`` by the API; ``refused``, nothing was done, later it may be; ``wrong_state``, refused for a state, and none is seen
 that passes; ``unknown``, it may have been done; ``failed``, nothing was done, and a repeat would be refused again; ``missing``, what was
@@ -46,7 +46,7 @@ Reason = Literal["", "other_item_failed", "backup_failed", "timeout"]
 
 @dataclass(frozen=True)
 class Seen:
-    """What one look at the API showed.
+    """What one poll of the API listed.
 
     ``snapshots`` by id; ``disks`` are those of which every snapshot is in there, so that absence from it means absence.
     """
@@ -62,7 +62,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Sent:
-    """A write that was tried, and what is known of it.
+    """A write that was attempted, and what is known of it.
 
     ``at``: monotonic seconds.
     """
@@ -78,33 +78,33 @@ class Sent:
 
 @dataclass(frozen=True)
 class Progress:
-    """All that a decision about one unit of work may rest on, apart from the present look.
+    """All that a decision about one unit of work may rest on, besides what was just listed.
 
-    ``known``: ids of the snapshots that were there before the task wrote anything; ``looks``: what each look showed of the
+    ``known``: ids of the snapshots that existed before the task wrote anything; ``polls``: what each poll listed of the
     unit's snapshots, as (monotonic seconds, snapshot id, status, or None when it was not listed).
     """
 
     known: frozenset[str] = frozenset()
     sent: tuple[Sent, ...] = ()
-    looks: tuple[tuple[float, str, str | None], ...] = ()
+    polls: tuple[tuple[float, str, str | None], ...] = ()
 
     @property
     def request_id(self) -> str | None:
-        """The id that the platform gave the last write."""
+        """The platform's id of the last write."""
         return self.sent[-1].request_id if self.sent else None
 
     def listed(self, snapshot_id: str | None, since: float = float("-inf")) -> list[tuple[float, str]]:
-        """When, from ``since`` on, the snapshot was listed, and with which status."""
-        return [(at, status) for at, each, status in self.looks if each == snapshot_id and at >= since and status is not None]
+        """When, from ``since`` on, the snapshot was listed, and its status."""
+        return [(at, status) for at, each, status in self.polls if each == snapshot_id and at >= since and status is not None]
 
 
 @dataclass(frozen=True)
 class Step:
-    """The next thing to do for one unit of work, and what will have come of it if the API refuses nothing.
+    """The next thing to do for one unit of work, and its outcome if the API rejects nothing.
 
     ``before`` and ``after`` are the lines that diff mode shows.
-    If time is up before the next step, ``given_up`` says what is done already where only its marker is missing; ``repeat`` says
-    what a repeat of the task would do where it would not simply carry on.
+    ``if_timed_out``: what to report if time runs out before the next step, and only a marker is missing; ``repeat``: what a repeated
+    task would do, if it would not just continue.
     """
 
     do: Do
@@ -121,7 +121,7 @@ class Step:
     remark: str = ""
     before: str = ""
     after: str = ""
-    given_up: str = ""
+    if_timed_out: str = ""
     repeat: str = ""
     vm_id: str = ""
     previous_state: str = ""

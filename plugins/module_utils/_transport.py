@@ -3,10 +3,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""One POST over HTTP, and what is known of a request that got no answer. Knows neither keys nor actions.
+"""Sends one POST over HTTP, and classifies requests that got no response. Knows neither keys nor actions.
 
-One session and one TLS context serve all threads of a task. No redirect is followed, because the login page it leads to is not the API,
-and a POST would be turned into a GET.
+One session and one TLS context serve all threads of a task. Redirects are not followed: they lead to a login page instead of the API, and
+would turn a POST into a GET.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import MOST_BYTES, printable
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import MAX_BYTES, printable
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     EndpointError,
     NotSentError,
@@ -45,16 +45,16 @@ CONNECT_TIMEOUT = 10.0
 
 CERTIFICATE_ADVICE = {
     9: "Check the clock of this host.",
-    10: "Have it renewed, or check the clock of this host.",
-    62: "Check that api_url has the name or address that the certificate was made for.",
-    64: "Check that api_url has the name or address that the certificate was made for.",
+    10: "Renew it, or check the clock of this host.",
+    62: "Check that api_url uses a name or address of the certificate.",
+    64: "Check that api_url uses a name or address of the certificate.",
 }
-"""By OpenSSL's code for a certificate: not yet valid, expired, another name, another address."""
+"""By OpenSSL error code: not yet valid, expired, name mismatch, address mismatch."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Where the API is and who asks. ``request_timeout``: seconds for one HTTP request; ``ca_path``: a file or folder."""
+    """The API and the account. ``request_timeout``: seconds for one HTTP request; ``ca_path``: a file or directory."""
 
     api_url: str
     public_key: str
@@ -69,7 +69,7 @@ class Config:
 
 
 class Response(NamedTuple):
-    """What came back, whatever it is."""
+    """An HTTP response, whether or not it is from the API."""
 
     status: int
     headers: Mapping[str, str]
@@ -77,7 +77,7 @@ class Response(NamedTuple):
 
 
 class RequestBody(io.BytesIO):
-    """The body of a request, which knows whether it was ever read: the API has not got a request of which the body was not read.
+    """The body of a request, which records whether it was ever read: if it was not, the API has not received the request.
 
     The connection, the tunnel of a proxy and the TLS handshake come before that.
     """
@@ -96,26 +96,26 @@ class RequestBody(io.BytesIO):
         return super().read(size)
 
     def revoke(self) -> bool:
-        """Never let it be sent from now on; returns whether that came in time."""
+        """Prevent it from being sent; returns False if it was already sent."""
         with self._lock:
             self._revoked = True
             return not self.sent
 
 
 class Transport:
-    """The way to the API, for all threads of a task."""
+    """The HTTP session with the API, for all threads of a task."""
 
     def __init__(self, config: Config) -> None:
-        """Raises EndpointError if the URL, or the CA file or folder, cannot be used."""
+        """Raises EndpointError if the URL, or the CA file or directory, is unusable."""
         self._config = config
         self._session = _session(config)
 
     def post(self, action: str, form: bytes, secrets: Sequence[str]) -> Response:
-        """Send once. Raises NotSentError, UnknownOutcomeError or EndpointError; ``secrets`` are kept out of their texts.
+        """Send once. Raises NotSentError, UnknownOutcomeError or EndpointError; their messages do not contain ``secrets``.
 
-        The timeouts of requests are for each wait alone: a name server, or an endpoint that sends a byte now and then, would hold the
-        call forever. So it is made in a thread of its own, which is abandoned when ``request_timeout`` is over. What it has not sent by
-        then, it does not send any more.
+        The timeouts of the library ``requests`` apply to each single wait, so a slow name server, or an endpoint that sends a byte now
+        and then, would block the call forever. Therefore it runs in its own thread, which is abandoned after ``request_timeout``. If it
+        has not sent its body by then, it never does.
         """
         outcome: queue.SimpleQueue[Response | UCloudStackError] = queue.SimpleQueue()
         body = RequestBody(form)
@@ -125,28 +125,28 @@ class Transport:
         except queue.Empty:
             kind = NotSentError if body.revoke() else UnknownOutcomeError
             answer = kind(
-                f"{action}: no answer from {self._config.api_url} within request_timeout, {self._config.request_timeout:g} seconds."
+                f"{action}: no response from {self._config.api_url} within request_timeout, {self._config.request_timeout:g} seconds."
             )
         if isinstance(answer, UCloudStackError):
             raise answer
         return answer
 
     def _try_post(self, action: str, body: RequestBody, secrets: Sequence[str]) -> Response | UCloudStackError:
-        """As :meth:`post`, but returns its exception: one raised here would carry the request, and with it the signature, in its chain."""
+        """As :meth:`post`, but returns the exception: if raised here, its chain would contain the request, and with it the signature."""
         config = self._config
         try:
             with self._session.post(
                 config.api_url,
                 data=body,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
-                timeout=(min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout + 1),  # whose end is not waited for
+                timeout=(min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout + 1),  # post() never waits for the second
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 content = _body(response)
-                if len(content) > MOST_BYTES:
+                if len(content) > MAX_BYTES:
                     return UnknownOutcomeError(
-                        f"{action}: {config.api_url} sent more than {MOST_BYTES} bytes, which no answer of the API has."
+                        f"{action}: {config.api_url} sent more than {MAX_BYTES} bytes, which is not a response of the API."
                     )
                 return Response(response.status_code, response.headers, content)
         except Exception as error:  # noqa: BLE001 (requests and urllib3 raise many kinds, which differ between their versions)
@@ -154,49 +154,51 @@ class Transport:
 
 
 def failure(action: str, url: str, error: Exception, sent: bool, secrets: Sequence[str]) -> UCloudStackError:
-    """What to say of a request that ended in an exception. ``sent`` alone decides the outcome; the exception only gives the advice."""
-    causes = list(_causes(error))
+    """The error for a request that ended in an exception. Only ``sent`` decides its class; the exception determines the advice."""
+    causes = list(_exception_chain(error))
     reason = printable(str(causes[-1]) or type(causes[-1]).__name__, secrets)
     if sent:
-        return UnknownOutcomeError(f"{action}: the connection to {url} broke before the answer was complete ({reason}).")
+        return UnknownOutcomeError(f"{action}: the connection to {url} broke before the response was complete ({reason}).")
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError) or type(cause).__name__ == "CertificateError":  # urllib3's, of names
-            advice = CERTIFICATE_ADVICE.get(getattr(cause, "verify_code", 62), "Give the CA that signed it as ca_path.")
-            said = printable(getattr(cause, "verify_message", str(cause)))
-            return EndpointError(f"{action}: the certificate of {url} is not trusted ({said}). {advice}")
-    if isinstance(error, ValueError):  # what requests and urllib3 raise for a URL or a proxy that is not one
+            advice = CERTIFICATE_ADVICE.get(getattr(cause, "verify_code", 62), "Set ca_path to the CA that signed it.")
+            details = printable(getattr(cause, "verify_message", str(cause)))
+            return EndpointError(f"{action}: the certificate of {url} is not trusted ({details}). {advice}")
+    if isinstance(error, ValueError):  # requests and urllib3 raise it for an invalid URL or proxy
         return EndpointError(f"{action}: {url} cannot be opened. Check api_url and the proxy variables.")
     if url.startswith("https:") and not any(isinstance(cause, _unconnected()) for cause in causes):
-        return NotSentError(f"{action}: the TLS handshake with {url} failed ({reason}). Check that api_url should begin with https://.")
+        return NotSentError(
+            f"{action}: the TLS handshake with {url} failed ({reason}). Check whether api_url should start with http:// instead."
+        )
     return NotSentError(f"{action}: cannot connect to {url} ({reason}). Check api_url, the network and the proxy variables.")
 
 
 def _unconnected() -> tuple[type[Exception], ...]:
-    """Exceptions from before there is a connection: of the name, the route, the proxy, or what a proxy answered to CONNECT."""
+    """Exceptions from before a connection exists: of name resolution, the route, the proxy, or the response of a proxy to CONNECT."""
     kinds = urllib3.exceptions
     return (kinds.NewConnectionError, kinds.ConnectTimeoutError, kinds.ProxyError, HTTPException)
 
 
-def _causes(error: BaseException | None) -> Iterable[BaseException]:
+def _exception_chain(error: BaseException | None) -> Iterable[BaseException]:
     """The exception and all its causes, outermost first: requests wraps urllib3, which wraps ssl, socket and http.client."""
-    met: list[BaseException] = []
+    seen: list[BaseException] = []
     todo = [error]
     while todo:
         cause = todo.pop(0)
-        if cause is None or cause in met:
+        if cause is None or cause in seen:
             continue
-        met.append(cause)
+        seen.append(cause)
         inner = [getattr(cause, "reason", None), *cause.args]
         todo += [cause.__cause__, cause.__context__, *(each for each in inner if isinstance(each, BaseException))]
-    return met
+    return seen
 
 
 def _session(config: Config) -> Any:
     scheme = _checked_scheme(config.api_url)
     session: Any = requests.Session()
     session.proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
-    session.trust_env = False  # else ~/.netrc and REQUESTS_CA_BUNDLE of the machine would count; proxies are taken above
-    session.get_redirect_target = lambda response: None  # else requests reads a redirect's body to the end, however long it is
+    session.trust_env = False  # ignore ~/.netrc and REQUESTS_CA_BUNDLE; the proxies are set above
+    session.get_redirect_target = lambda response: None  # otherwise requests reads the whole body of a redirect, however long
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.verify = config.validate_certs
     session.headers.update({"User-Agent": "ansible-ucloudstack.cloud", "Accept-Encoding": "identity"})
@@ -209,13 +211,13 @@ def _session(config: Config) -> Any:
 
 
 def _checked_scheme(api_url: str) -> str:
-    """http or https. Raises EndpointError, which does not quote a URL that may hold a password."""
+    """http or https. Raises EndpointError, without quoting a URL that may contain a password."""
     if "@" in api_url:
-        raise EndpointError("api_url must not hold a user name or password: the keys go into public_key and private_key.")
+        raise EndpointError("api_url must not contain a user name or password: set public_key and private_key instead.")
     try:
         url = urlsplit(api_url)
         usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and re.fullmatch(r"[!-~]+", api_url)
-    except ValueError:  # brackets that do not close, or a port that is none
+    except ValueError:  # unbalanced brackets, or an invalid port
         usable = None
     if not usable or "?" in api_url or "#" in api_url or "\\" in api_url:
         raise EndpointError(f"api_url is {printable(repr(api_url))}: it must be a URL such as https://console.example.com/api.")
@@ -223,30 +225,30 @@ def _checked_scheme(api_url: str) -> str:
 
 
 def _tls_context(config: Config) -> ssl.SSLContext:
-    """Made once for all connections, since each new one parses the CA bundle. ``SSL_CERT_FILE`` and the like do not count."""
+    """One context for all connections, because creating one parses the CA bundle. ``SSL_CERT_FILE`` and similar are ignored."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     version: str = urllib3.__version__  # type: ignore[attr-defined]
     if version.startswith("1."):
-        context.check_hostname = False  # it hides addresses from the context, and so compares names and addresses itself
+        context.check_hostname = False  # urllib3 1.x does not pass addresses to the context, and checks the name itself
     if not config.validate_certs:
         urllib3.disable_warnings()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif config.ca_path:
         try:
-            _trust(context, config.ca_path)
+            _load_ca(context, config.ca_path)
         except OSError as error:
-            raise EndpointError(f"ca_path {config.ca_path!r} holds no CA certificates that can be read ({error}).") from None
+            raise EndpointError(f"ca_path {config.ca_path!r} contains no readable CA certificates ({error}).") from None
     else:
         system = ssl.get_default_verify_paths()
         bundle: str = requests.certs.where()  # type: ignore[attr-defined]
         for path in (bundle, system.openssl_cafile, system.openssl_capath):
             if Path(path).exists():
-                _trust(context, path)
+                _load_ca(context, path)
     return context
 
 
-def _trust(context: ssl.SSLContext, path: str) -> None:
+def _load_ca(context: ssl.SSLContext, path: str) -> None:
     if Path(path).is_dir():
         context.load_verify_locations(capath=path)
     else:
@@ -262,25 +264,25 @@ def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
             return super().proxy_manager_for(*args, **kwargs, ssl_context=context)
 
         def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
-            """requests 2.32.0 to 2.32.2 put a context of their own in place of ours where verify is True itself."""
+            """requests 2.32.0 to 2.32.2 replace our context with their own if verify is True."""
             return super().get_connection_with_tls_context(request, verify and 1, proxies, cert)  # type: ignore[arg-type]
 
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-            """Nothing to add: what is trusted is in the context, and naming a bundle here would have it parsed again."""
+            """Do nothing: the context already has the CAs, and setting a bundle here would parse it again."""
 
     return ContextAdapter(pool_connections=1, pool_maxsize=connections)
 
 
 def _body(response: Any) -> bytes:
-    """The body, unpacked; of one that is too large, no more than shows it.
+    """The decompressed body, read only up to one chunk past the limit.
 
-    urllib3 is not asked to unpack: older ones make 64 MB of 64 kB at once. Nor is it asked to ``read``, where it knows ``read1``:
-    http.client takes a chunk that says it has -1 bytes for one without end, and would fetch all of it.
+    urllib3 does not decompress it, because old versions expand 64 kB to 64 MB at once. ``read1`` is preferred to ``read``, because
+    http.client treats a chunk with a length of -1 as endless, and would read all of it.
     """
     fetch = getattr(response.raw, "read1", response.raw.read)
     body = bytearray()
-    while len(body) <= MOST_BYTES and (chunk := fetch(65536, decode_content=False)):
+    while len(body) <= MAX_BYTES and (chunk := fetch(65536, decode_content=False)):
         body += chunk
     if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS + 32).decompress(body, MOST_BYTES + 1)
+        return zlib.decompressobj(zlib.MAX_WBITS + 32).decompress(body, MAX_BYTES + 1)
     return bytes(body)

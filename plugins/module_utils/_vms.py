@@ -3,7 +3,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""VMs and the disks attached to them (API guide chapters 2 and 4), in the API's words."""
+"""VMs and the disks attached to them (API guide chapters 2 and 4)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import I
 
 
 def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> tuple[dict[str, Disk], list[str]]:
-    """Each disk with its VM and the VM's state, by disk id, and warnings about what the key may not ask for.
+    """Each disk with its VM and the state of the VM, by disk id, and warnings about what the key has no permission to read.
 
-    A disk that the API does not list has the status :data:`UNLISTED`; one that may not be asked for is not in the answer.
+    A disk that the API does not list has the status :data:`UNLISTED`; without permission to list disks, the result is empty.
     Raises as :meth:`Client.listing`.
     """
     try:
@@ -45,24 +45,24 @@ def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> 
 
 
 def by_ids(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> list[Vm]:
-    """The VMs of these ids that exist. Raises as :meth:`Client.listing`."""
+    """The existing VMs of these ids. Raises as :meth:`Client.listing`."""
     return read_entries("DescribeVMInstance", client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline), Vm.from_api)
 
 
 def everything(client: Client, deadline: Deadline) -> list[Vm]:
-    """All VMs that the key may see. Raises as :meth:`Client.listing`."""
+    """All VMs visible to the key. Raises as :meth:`Client.listing`."""
     return read_entries("DescribeVMInstance", client.listing("DescribeVMInstance", {}, "VMID", deadline) or [], Vm.from_api)
 
 
 def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> list[Vm]:
-    """The same VMs, knowing which of their disks are busy. Raises as :meth:`Client.listing`.
+    """The same VMs, with the ids of their busy disks. Raises as :meth:`Client.listing`.
 
-    Starting or stopping a VM may break a snapshot that is being created (user guide 6.12), and since 2026 the state of the disk no
-    longer shows one: so the snapshots are listed, too.
+    Starting or stopping a VM may break a snapshot that is being created (user guide 6.12). Since 2026 the state of the disk no longer
+    shows that, so the snapshots are listed, too.
     """
     disk_ids = [disk_id for vm in vms for disk_id in vm.disk_ids]
     busy: set[str] = set()
-    with suppress(NoPermissionError):  # the API itself refuses a VM whose disks are busy
+    with suppress(NoPermissionError):  # the API itself rejects requests for a VM with busy disks
         busy |= {disk.disk_id for disk in disks(client, disk_ids, deadline) if disk.meaning is not DiskState.STABLE}
     with suppress(NoPermissionError):
         busy |= {each.disk_id for each in _snapshots.of_disks(client, disk_ids, deadline) if each.meaning in IN_PROGRESS}
@@ -70,25 +70,25 @@ def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> l
 
 
 def start(client: Client, vm_id: str, deadline: Deadline) -> Answer:
-    """StartVMInstance: only from Stopped. Raises as :meth:`Client.call`."""
+    """StartVMInstance: only in the state Stopped. Raises as :meth:`Client.call`."""
     return client.call("StartVMInstance", {"VMID": vm_id}, deadline)
 
 
 def stop(client: Client, vm_id: str, deadline: Deadline) -> Answer:
-    """StopVMInstance: asks the guest, which may hang in Stopping; only from Running. Raises as :meth:`Client.call`."""
+    """StopVMInstance: asks the guest to shut down, which may hang; only in the state Running. Raises as :meth:`Client.call`."""
     return client.call("StopVMInstance", {"VMID": vm_id}, deadline)
 
 
 def power_off(client: Client, vm_id: str, deadline: Deadline) -> Answer:
-    """PoweroffVMInstance: pulls the plug; what the guest has not written is lost. Raises as :meth:`Client.call`."""
+    """PoweroffVMInstance: forces power off; data that the guest has not written is lost. Raises as :meth:`Client.call`."""
     return client.call("PoweroffVMInstance", {"VMID": vm_id}, deadline)
 
 
 def attach(client: Client, disk_id: str, vm_id: str, deadline: Deadline) -> Answer:
-    """AttachDisk: only a disk that is attached to nothing. Raises as :meth:`Client.call`."""
+    """AttachDisk: only a detached disk. Raises as :meth:`Client.call`."""
     return client.call("AttachDisk", {"DiskID": disk_id, "ResourceID": vm_id, "ResourceType": "VM"}, deadline)
 
 
 def disks(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> list[Disk]:
-    """The disks of these ids that exist, without the states of their VMs. Raises as :meth:`Client.listing`."""
+    """The existing disks of these ids, without the states of their VMs. Raises as :meth:`Client.listing`."""
     return read_entries("DescribeDisk", client.by_ids("DescribeDisk", "DiskIDs", disk_ids, "DiskID", deadline), Disk.from_api)

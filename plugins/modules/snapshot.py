@@ -157,7 +157,7 @@ results:
     reason:
       description:
         - Reason for the outcome, for programs. V(null) if outcome and RV(results[].ret_code) say it all.
-        - V(timeout) - time was up.
+        - V(timeout) - timed out.
       type: str
       sample: null
     msg:
@@ -244,108 +244,128 @@ api_calls:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _absent, _module, _present
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _absent, _module, _present, _results
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LONGEST_NAME, NAME_LENGTH
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Seen, Step
 
 OUTCOMES = ("created", "adopted", "present", "deleted", "absent", "pending", "undone", "failed")
 
 
-def ensure_present(task: Task, module: AnsibleModule, remarks: Mapping[str, str], name: str) -> Report:
-    """Every disk that has an entry in ``remarks`` has a usable snapshot of this name."""
-    rest = {"name": name, "wait": module.params["wait"], "wall": task.client.clock.wall()}
-    units = [Unit(partial(_present.present, disk_id=disk_id, remark=remark, **rest), disk_id) for disk_id, remark in remarks.items()]
-    task.plan(units, task.look(disk_ids=remarks))
-    warnings: list[str] = []
-    if not module.check_mode:
-        task.carry_out(units)
-        warnings = task.duplicates(units, name)
-        if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
-            undo(task, [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed])
-            warnings += [
-                f"{unit.disk_id}: {unit.step.snapshot_id} was {unit.step.msg}"
-                if unit.step.outcome == "undone"
-                else f"{unit.disk_id}: {unit.step.snapshot_id} stays, since its answer was lost and it may be somebody else's"
-                for unit in units
-                if unit.step.outcome in ("undone", "adopted")
-            ]
-    return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings)
+@dataclass(frozen=True)
+class Wanted:
+    """A snapshot that a disk is to have."""
 
-
-def undo(task: Task, made: Sequence[Unit]) -> None:
-    """Delete what this task created, with a deadline of its own; what cannot be deleted stays ``created`` and says so."""
-    again = Task(task.client, task.deadline.seconds)
-    removals = [
-        Unit(partial(_absent.absent, snapshot=task.latest[unit.step.snapshot_id or ""], wait=True), unit.disk_id, unit.step.snapshot_id)
-        for unit in made
-    ]
-    try:
-        again.plan(removals, again.look(each for unit in removals for each in unit.watched))
-        again.carry_out(removals)
-    except UCloudStackError as error:
-        for unit in removals:
-            unit.step = replace(unit.step, outcome="failed", msg=str(error))
-    for unit, removal in zip(made, removals):
-        if removal.step.outcome in ("deleted", "absent"):
-            unit.step = replace(unit.step, outcome="undone", changed=False, msg="created, and deleted again because of all_or_nothing")
-        else:
-            why = "its deletion did not end in time" if removal.step.outcome == "pending" else removal.step.msg
-            unit.step = replace(unit.step, failed=True, msg=f"created, and could not be deleted again: {why}")
-
-
-def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, snapshot_ids: Sequence[str]) -> Report:
-    """The snapshots of these ids, or all of this name on these disks, are gone."""
-    seen = task.look(snapshot_ids, disk_ids)
-    by_id = [(_absent.nothing_there("", each, f"snapshot {each}"), [each]) for each in snapshot_ids]
-    by_name = [
-        (_absent.nothing_there(each, None, f"a snapshot named {name!r}"), [snapshot.snapshot_id for snapshot in seen.named(each, name)])
-        for each in disk_ids
-    ]
-    items = []
-    for nothing, targets in by_id + by_name:
-        listed = [seen.snapshots[each] for each in targets if each in seen.snapshots]
-        there = [each for each in listed if each.meaning is not SnapshotState.GONE]
-        units = [Unit(partial(_absent.absent, snapshot=each, wait=module.params["wait"]), each.disk_id, each.snapshot_id) for each in there]
-        items.append(units or [Unit(lambda *_, nothing=nothing: nothing, nothing.disk_id)])
-    everything = [unit for item in items for unit in item]
-    task.plan(everything, seen)
-    if not module.check_mode:
-        task.carry_out(everything)
-    return snapshot_report(task, OUTCOMES, items)
+    disk_id: str
+    name: str
+    remark: str
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     disk_ids, snapshot_ids = _module.ids(params, "disk_ids") or [], _module.ids(params, "snapshot_ids") or []
-    longest = NAME_LENGTH if params["state"] == "present" else LONGEST_NAME
-    name, remark, own_remarks = _module.text(params, "name", longest) or "", _module.remark(params["remark"]), params["remarks"] or {}
-    remarks = {disk_id: _module.remark(own_remarks.get(disk_id, remark)) for disk_id in disk_ids}
-    if set(own_remarks) - set(disk_ids):
-        raise _module.InputError(f"remarks names {', '.join(sorted(set(own_remarks) - set(disk_ids)))}, not among disk_ids.")
+    name = _module.text(params, "name", NAME_LENGTH if params["state"] == "present" else LONGEST_NAME) or ""
+    check_combination(params, bool(name), bool(disk_ids), bool(snapshot_ids))
+    remark, remarks = _module.remark(params["remark"]), params["remarks"] or {}
+    wanted = [Wanted(disk_id, name, _module.remark(remarks.get(disk_id, remark))) for disk_id in disk_ids]
+    unknown = sorted(set(remarks) - set(disk_ids))
+    if unknown:
+        raise _module.InputError(f"remarks names {', '.join(unknown)}, not among disk_ids.")
+    task = Task(client, params["wait_timeout"])
+    if params["state"] == "absent":
+        return ensure_absent(task, module, disk_ids, name, snapshot_ids)
+    return ensure_present(task, module, wanted, name)
+
+
+def check_combination(params: Mapping[str, Any], name: bool, disk_ids: bool, snapshot_ids: bool) -> None:
+    """Raises InputError for options that do not go together."""
     if params["state"] == "present" and snapshot_ids:
         raise _module.InputError("snapshot_ids can only be used with state=absent: a new snapshot gets its id from the API.")
-    if bool(snapshot_ids) == bool(disk_ids or name):
+    if snapshot_ids == (disk_ids or name):
         raise _module.InputError(
             "state=absent takes either snapshot_ids, or name and disk_ids; state=present takes name and disk_ids. "
-            "An option that is null counts as not given."
+            "An option that is null counts as omitted."
         )
     if not snapshot_ids and not (name and disk_ids):
         raise _module.InputError(f"{'disk_ids' if name else 'name'} is missing: name and disk_ids go together.")
     if params["all_or_nothing"] and (params["state"] == "absent" or not params["wait"]):
         raise _module.InputError("all_or_nothing cannot be used with state=absent or with wait=false.")
-    task = Task(client, params["wait_timeout"])
-    if params["state"] == "absent":
-        return _module.answer(module, ensure_absent(task, module, disk_ids, name, snapshot_ids))
-    return _module.answer(module, ensure_present(task, module, remarks, name))
+
+
+def ensure_present(task: Task, module: AnsibleModule, wanted: Sequence[Wanted], name: str) -> dict[str, Any]:
+    """Every disk has its wanted snapshot, and it is usable."""
+    rest = {"wait": module.params["wait"], "wall": task.client.clock.wall()}
+    units = [Unit(partial(_present.present, **asdict(each), **rest), each.disk_id) for each in wanted]
+    task.plan(units, task.read(disk_ids=[each.disk_id for each in wanted]))
+    warnings: list[str] = []
+    if not module.check_mode:
+        task.carry_out(units)
+        warnings = task.duplicates(units, name)
+        if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
+            warnings += undo(task, units)
+    return _results.of_snapshots(task, OUTCOMES, [[unit] for unit in units], warnings)
+
+
+def undo(task: Task, units: Sequence[Unit]) -> list[str]:
+    """Delete what this task created, with a deadline of its own; what cannot be deleted stays ``created`` and says so. Returns warnings."""
+    created = [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed]
+    again = Task(task.client, task.deadline.seconds)
+    removals = [
+        Unit(partial(_absent.absent, snapshot=task.latest[unit.step.snapshot_id or ""], wait=True), unit.disk_id, unit.step.snapshot_id)
+        for unit in created
+    ]
+    try:
+        again.plan(removals, again.read(each for unit in removals for each in unit.watched))
+        again.carry_out(removals)
+    except UCloudStackError as error:
+        for unit in removals:
+            unit.step = replace(unit.step, outcome="failed", msg=str(error))
+    for unit, removal in zip(created, removals):
+        if removal.step.outcome in ("deleted", "absent"):
+            unit.step = replace(unit.step, outcome="undone", changed=False, msg="created, and deleted again because of all_or_nothing")
+        else:
+            why = "its deletion did not end in time" if removal.step.outcome == "pending" else removal.step.msg
+            unit.step = replace(unit.step, failed=True, msg=f"created, and could not be deleted again: {why}")
+    undone = [unit for unit in units if unit.step.outcome == "undone"]
+    adopted = [unit for unit in units if unit.step.outcome == "adopted"]
+    return [
+        *(f"{unit.disk_id}: {unit.step.snapshot_id} was {unit.step.msg}" for unit in undone),
+        *(
+            f"{unit.disk_id}: {unit.step.snapshot_id} stays, since its answer was lost and another process may have created it"
+            for unit in adopted
+        ),
+    ]
+
+
+def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], name: str, snapshot_ids: Sequence[str]) -> dict[str, Any]:
+    """The snapshots of these ids, or all of this name on these disks, are gone."""
+    seen = task.read(snapshot_ids, disk_ids)
+    items = [units_to_delete(seen, [each], _absent.nothing_there("", each, f"snapshot {each}"), module) for each in snapshot_ids]
+    for disk_id in disk_ids:
+        named = [snapshot.snapshot_id for snapshot in seen.named(disk_id, name)]
+        items.append(units_to_delete(seen, named, _absent.nothing_there(disk_id, None, f"a snapshot named {name!r}"), module))
+    everything = [unit for item in items for unit in item]
+    task.plan(everything, seen)
+    if not module.check_mode:
+        task.carry_out(everything)
+    return _results.of_snapshots(task, OUTCOMES, items)
+
+
+def units_to_delete(seen: Seen, snapshot_ids: Sequence[str], nothing: Step, module: AnsibleModule) -> list[Unit]:
+    """One unit for each of these snapshots that exists; if none does, one whose decision is ``nothing``."""
+    listed = [seen.snapshots[each] for each in snapshot_ids if each in seen.snapshots]
+    existing = [each for each in listed if each.meaning is not SnapshotState.GONE]
+    rest = {"wait": module.params["wait"]}
+    units = [Unit(partial(_absent.absent, snapshot=each, **rest), each.disk_id, each.snapshot_id) for each in existing]
+    return units or [Unit(lambda *_: nothing, nothing.disk_id)]
 
 
 def main() -> None:
@@ -358,7 +378,7 @@ def main() -> None:
         "remarks": {"type": "dict"},
         "all_or_nothing": {"type": "bool", "default": False},
     }
-    _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
+    _module.run(job, {**spec, **_module.ACTING}, partial(_results.of_nothing, OUTCOMES))
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ results:
         - Reason for the outcome, for programs. V(null) if outcome and RV(results[].ret_code) say it all.
         - V(other_item_failed) - nothing was started for this item, because another item of the task failed.
         - V(backup_failed) - nothing was started for this item, because its backup failed.
-        - V(timeout) - time was up.
+        - V(timeout) - timed out.
       type: str
       sample: null
     msg:
@@ -232,18 +232,17 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _present, _rollback, _vms
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit, snapshot_report
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _module, _present, _results, _rollback, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._reattach import reattach
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import LONGEST_NAME, NAME_LENGTH, Disk, is_id
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import Report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Outcome, Reason, Seen
 
 OLDEST_BACKUP = "The oldest holds the state before the first rollback."
 OUTCOMES = ("rolled_back", "joined", "already_done", "detached", "pending", "skipped", "failed")
-BACK = ("rolled_back", "joined", "already_done")
+ROLLED_BACK = ("rolled_back", "joined", "already_done")
 
 
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
@@ -252,11 +251,15 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     name = _module.text(params, "name", LONGEST_NAME)
     marker, backup = (_module.text(params, option, NAME_LENGTH) for option in ("marker_name", "backup_name"))
     if bool(snapshot_ids) == bool(disk_ids or name) or bool(disk_ids) != bool(name):
-        raise _module.InputError("give either snapshot_ids, or name and disk_ids; an option that is null counts as not given.")
+        raise _module.InputError("give either snapshot_ids, or name and disk_ids; an option that is null counts as omitted.")
     if backup and not marker:
-        raise _module.InputError("backup_name needs marker_name: without it nobody can tell a finished rollback from an unfinished one.")
+        raise _module.InputError(
+            "backup_name needs marker_name: without a marker a finished rollback cannot be told from an unfinished one."
+        )
     if (marker or backup) and not params["wait"]:
-        raise _module.InputError("wait=false cannot be used with marker_name or backup_name: they are made after and before the rollback.")
+        raise _module.InputError(
+            "wait=false cannot be used with marker_name or backup_name: the backup is created before the rollback, the marker after it."
+        )
     names = [each for each in (name, marker, backup) if each]
     if len(set(names)) < len(names):
         raise _module.InputError("name, marker_name and backup_name must differ from each other.")
@@ -266,14 +269,14 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     if homes and not params["wait"]:
         raise _module.InputError("wait=false cannot be used with attach_to: a disk is attached after its rollback.")
     wanted = Wanted(snapshot_ids, disk_ids, name or "", marker, backup, params["wait"], homes)
-    return _module.answer(module, roll_back(Task(client, params["wait_timeout"]), wanted, module.check_mode))
+    return roll_back(Task(client, params["wait_timeout"]), wanted, module.check_mode)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which disks are to be put back: to the snapshots of these ids, or each to its snapshot of this name.
+    """Which disks are to be rolled back: to the snapshots of these ids, or each to its snapshot of this name.
 
-    ``homes``: the VM that each disk has to be attached to afterwards, by disk id, where the user says so.
+    ``homes``: the VM that each disk has to be attached to afterwards, by disk id, if the user says so.
     """
 
     snapshot_ids: Sequence[str]
@@ -285,8 +288,8 @@ class Wanted:
     homes: Mapping[str, str]
 
 
-def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
-    """All disks are put back, or, where the check before finds anything wrong, none is begun."""
+def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
+    """All disks are rolled back; if the preflight finds anything wrong, none is started."""
     wall = task.client.clock.wall()
     seen, pairs = find(task, wanted)
     attached, warnings = _vms.attachments(task.client, [disk_id for disk_id, _target in pairs if disk_id], task.deadline)
@@ -303,7 +306,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
         if unsafe:
             for unit in todo:
                 if unit.disk_id in unsafe:
-                    msg = f"not begun, because its backup failed: {unsafe[unit.disk_id]}"
+                    msg = f"not started, because its backup failed: {unsafe[unit.disk_id]}"
                     end(unit, "failed", "backup_failed", msg)
             skip([unit for unit in todo if unit.disk_id not in unsafe], "another disk's backup failed")
         else:
@@ -317,12 +320,12 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> Report:
                 warnings += attach_again(task, [unit for unit in units if unit in todo or unit.disk_id not in at_home], homes)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
             warnings += task.duplicates(backups, wanted.backup_name, OLDEST_BACKUP) if wanted.backup_name else []
-    return snapshot_report(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
+    return _results.of_snapshots(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
 
 
 def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
-    """All snapshots of the disks in question, and each disk's id with its target's, where one of the two may be empty."""
-    listed = task.look(wanted.snapshot_ids).snapshots
+    """All snapshots of the disks in question, and each disk's id with its target's; one of the two may be empty."""
+    listed = task.read(wanted.snapshot_ids).snapshots
     pairs = [(listed[each].disk_id if each in listed else "", each) for each in wanted.snapshot_ids]
     pairs += [(disk_id, "") for disk_id in wanted.disk_ids]
     disks = [disk_id for disk_id, _target in pairs if disk_id]
@@ -330,10 +333,10 @@ def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
         rivals = [target for disk, target in pairs if disk == disk_id]
         if len(rivals) > 1:
             raise _module.InputError(f"{' and '.join(rivals)} are snapshots of the same disk, {disk_id}: give one of them.")
-    strangers = sorted(set(wanted.homes) - set(disks))
-    if strangers:
-        raise _module.InputError(f"attach_to names {', '.join(strangers)}, not among the disks to roll back.")
-    return task.look(disk_ids=disks), pairs
+    unknown = sorted(set(wanted.homes) - set(disks))
+    if unknown:
+        raise _module.InputError(f"attach_to names {', '.join(unknown)}, not among the disks to roll back.")
+    return task.read(disk_ids=disks), pairs
 
 
 def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | None, wall: float) -> Unit:
@@ -357,7 +360,7 @@ def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | Non
 
 
 def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall: float) -> list[Unit]:
-    """Keep the present state of the disks that are about to be rolled back; done when all backups are usable."""
+    """Create a backup of every disk that is about to be rolled back; done when all backups are usable."""
     backups = [
         Unit(
             partial(
@@ -379,19 +382,19 @@ def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall:
 
 
 def attach_again(task: Task, units: Sequence[Unit], homes: Mapping[str, str]) -> list[str]:
-    """Attach the disks again that their rollback left detached. One that stays detached is a failure, for its VM cannot be started.
+    """Attach the disks again that their rollback left detached. One that stays detached is a failure: its VM cannot be started.
 
     Returns warnings.
     """
-    back = [unit for unit in units if unit.step.outcome in BACK and unit.disk_id in homes]
+    rolled_back = [unit for unit in units if unit.step.outcome in ROLLED_BACK and unit.disk_id in homes]
     try:
-        steps = reattach(task, {unit.disk_id: homes[unit.disk_id] for unit in back}) if back else {}
+        steps = reattach(task, {unit.disk_id: homes[unit.disk_id] for unit in rolled_back}) if rolled_back else {}
     except NoPermissionError as error:
-        return [f"It could not be checked that {', '.join(unit.disk_id for unit in back)} did not end detached: {error}"]
-    for unit in back:
+        return [f"It could not be checked that {', '.join(unit.disk_id for unit in rolled_back)} did not end detached: {error}"]
+    for unit in rolled_back:
         step = steps[unit.disk_id]
-        foretold = unit.first is not None and unit.first.outcome == "already_done"  # then attaching is all that could change
-        changed = step.changed or (unit.step.changed and not foretold)
+        marked_before = unit.first is not None and unit.first.outcome == "already_done"  # then attaching is all that can change
+        changed = step.changed or (unit.step.changed and not marked_before)
         if step.outcome == "detached":
             msg = f"{unit.step.msg.rstrip('.')}; not attached to VM {step.vm_id}: {step.msg}. Attach it before the VM is started"
             unit.step = replace(unit.step, outcome="detached", failed=True, msg=msg, ret_code=step.ret_code, request_id=step.request_id)
@@ -408,7 +411,7 @@ def skip(units: Sequence[Unit], why: str) -> None:
         if unit.step.do == "wait":
             end(unit, "pending", "other_item_failed", f"already rolling back to this snapshot, not waited for, because {why}")
         else:
-            end(unit, "skipped", "other_item_failed", f"not begun, because {why}")
+            end(unit, "skipped", "other_item_failed", f"not started, because {why}")
 
 
 def end(unit: Unit, outcome: Outcome, reason: Reason, msg: str) -> None:
@@ -426,7 +429,7 @@ def main() -> None:
         "backup_name": {"type": "str"},
         "attach_to": {"type": "dict", "default": {}},
     }
-    _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
+    _module.run(job, {**spec, **_module.ACTING}, partial(_results.of_nothing, OUTCOMES))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ results:
     reason:
       description:
         - Reason for the outcome, for programs. V(null) if outcome and RV(results[].ret_code) say it all.
-        - V(timeout) - time was up.
+        - V(timeout) - timed out.
       type: str
       sample: null
     msg:
@@ -127,14 +127,14 @@ api_calls:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _module, _power, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _module, _power, _results, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Vm
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._report import report
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Sent, Step
 
 OUTCOMES = ("started", "stopped", "powered_off", "unchanged", "pending", "failed")
@@ -143,7 +143,7 @@ WRITES = {"start": _vms.start, "stop": _vms.stop, "power_off": _vms.power_off}
 
 @dataclass
 class Unit:
-    """One VM on its way."""
+    """One VM, and what was done to it."""
 
     vm_id: str
     step: Step
@@ -159,17 +159,17 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     vm_ids = _module.ids(params, "vm_ids") or []
     deadline = Deadline(client.clock, params["wait_timeout"])
-    units = [Unit(vm_id, Step("look", "pending", "", vm_id=vm_id)) for vm_id in vm_ids]
+    units = [Unit(vm_id, Step("list", "pending", "", vm_id=vm_id)) for vm_id in vm_ids]
     warnings: list[str] = []
 
-    def look_again(units: Sequence[Unit]) -> None:
+    def poll(units: Sequence[Unit]) -> None:
         found = _vms.by_ids(client, [unit.vm_id for unit in units], deadline)
         vms = {vm.vm_id: vm for vm in found}
         now = client.clock.now()
         for unit in units:
             unit.vm = vms.get(unit.vm_id)
             look = (now, unit.vm_id, unit.vm.state if unit.vm else None)
-            unit.progress = replace(unit.progress, looks=(*unit.progress.looks, look))
+            unit.progress = replace(unit.progress, polls=(*unit.progress.polls, look))
             decide(unit, now)
         about_to_write = [unit for unit in units if unit.step.do in WRITES]
         vms = {vm.vm_id: vm for vm in _vms.with_disk_states(client, [unit.vm for unit in about_to_write if unit.vm], deadline)}
@@ -186,16 +186,16 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
             client, deadline, unit.step.do, lambda: WRITES[unit.step.do](client, unit.vm_id, deadline), _apply.result_of
         )
 
-    def give_up(units: Sequence[Unit], why: str) -> None:
+    def stop_waiting(units: Sequence[Unit], why: str) -> None:
         for unit in units:
             unit.step = _power.timed_out(unit.step, unit.progress, unit.vm, why)
 
-    look_again(units)
+    poll(units)
     plans = [unit.step for unit in units]
     if not module.check_mode:
-        _apply.until_done(units, deadline, params["parallelism"], send, look_again, give_up)
+        _apply.until_done(units, deadline, params["parallelism"], send, poll, stop_waiting)
     steps = [replace(unit.step, request_id=unit.progress.request_id) for unit in units]
-    return _module.answer(module, report(OUTCOMES, plans, steps, {}, warnings))
+    return _results.of_steps(OUTCOMES, plans, steps, warnings)
 
 
 def main() -> None:
@@ -203,7 +203,7 @@ def main() -> None:
         "vm_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["vm_id"]},
         "state": {"type": "str", "choices": ["started", "stopped", "powered_off"], "required": True},
     }
-    _module.run(job, {**spec, **_module.ACTING}, OUTCOMES)
+    _module.run(job, {**spec, **_module.ACTING}, partial(_results.of_nothing, OUTCOMES))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real ``ansible-playbook`` in front of a real emulator process."""
+"""Real ``ansible-playbook`` against a real emulator process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 import yaml
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import COLLECTIONS
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
 SECONDS = ("--snapshot-seconds", "1", "--rollback-seconds", "1")
-"""How long the emulated cloud works on a snapshot and on a rollback."""
+"""Duration of a snapshot and of a rollback in the emulated cloud."""
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stage.Cl
 
 @pytest.fixture
 def cloud(running_cloud: stage.Cloud) -> stage.Cloud:
-    """The emulator, with no calls recorded and no faults."""
+    """The emulator, without recorded calls and faults."""
     running_cloud.control("faults", "DELETE")
     running_cloud.control("calls", "DELETE")
     return running_cloud
@@ -70,7 +70,7 @@ class Fleet:
         return {host: [stage.checksum(image) for image in self.images[host]] for host in hosts or self.images}
 
     def damage(self, host: str, text: bytes = b"damaged") -> None:
-        """Write to all disks of a host; with ``BROKEN`` its guest does not answer any more."""
+        """Write to all disks of a host; with ``BROKEN`` its guest becomes unreachable."""
         for image in self.images[host]:
             with image.open("r+b") as disk:
                 disk.write(text)
@@ -94,7 +94,7 @@ class Fleet:
         return sorted(each["disk_id"] for each in found if each["name"] == name and each["disk_id"] in self.disks())
 
     def snapshot(self, name: str, remark: str, *hosts: str) -> None:
-        """Make snapshots of the hosts' disks, past every role, and wait until they are usable."""
+        """Create snapshots of the hosts' disks without a role, and wait until they are usable."""
         made = [self.cloud.call("CreateSnapshot", DiskID=disk, Name=name, Remark=remark)["SnapshotID"] for disk in self.disks(*hosts)]
         while any(each["SnapshotStatus"] != "Normal" for each in self.cloud.call("DescribeSnapshot", SnapshotIDs=made)["Infos"]):
             time.sleep(0.05)

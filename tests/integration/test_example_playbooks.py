@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 import yaml
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import CHECKOUT, COLLECTIONS
 
 from .conftest import Fleet, Play
 
 Named = Callable[..., subprocess.CompletedProcess[str]]
-TASKS = stage.CHECKOUT / "playbooks" / "tasks"
+TASKS = CHECKOUT / "playbooks" / "tasks"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_examples_of_the_roles_run_as_they_stand(cloud: stage.Cloud, tmp_path: P
     for name, command in (("patch", "printf patched | dd of={{ guest_images[1] }} conv=notrunc"), ("verify", "true")):
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump([{"ansible.builtin.shell": command}]))
     for role in ("snapshot_create", "guarded_maintenance", "snapshot_rollback", "snapshot_prune"):
-        example = re.findall(r"```yaml\n(.*?)```", (stage.CHECKOUT / "roles" / role / "README.md").read_text(), re.DOTALL)[0]
+        example = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "roles" / role / "README.md").read_text(), re.DOTALL)[0]
         book = tmp_path / f"{role}.yml"
         book.write_text(example)
         played = stage.playbook(book, COLLECTIONS, cloud.environment, {}, "-i", str(inventory))
@@ -99,4 +99,4 @@ def test_failed_units_are_named_in_one_line(failed: str, expected: str | None, p
     if expected is None:
         assert played.returncode == 0, played.stdout
     else:
-        assert played.returncode == 2 and f"localhost: failed: {expected}." in played.stdout
+        assert played.returncode == 2 and f"localhost: failed units: {expected}." in played.stdout

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file system that is frozen while its snapshot is made: a real one, on a loop device, with the emulated cloud beside it."""
+"""A file system that is frozen while its snapshot is created: a real one, on a loop device, with the emulated cloud."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 import yaml
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import CHECKOUT, COLLECTIONS
 
 from .conftest import Fleet, Play
 
-TASKS = stage.CHECKOUT / "playbooks" / "tasks"
+TASKS = CHECKOUT / "playbooks" / "tasks"
 FREEZE = {"ansible.builtin.include_tasks": str(TASKS / "freeze.yml")}
 THAW = {"ansible.builtin.include_tasks": str(TASKS / "thaw.yml")}
 ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -91,7 +91,7 @@ def now(fleet: Fleet, mount: Mount, tmp_path: Path) -> Now:
     return run
 
 
-def test_writes_stand_still_while_the_snapshot_is_made(now: Now, mount: Mount, fleet: Fleet, cloud: stage.Cloud, tmp_path: Path) -> None:
+def test_writes_are_blocked_while_the_snapshot_is_created(now: Now, mount: Mount, fleet: Fleet, cloud: stage.Cloud, tmp_path: Path) -> None:
     log = tmp_path / "log"  # elsewhere, so that only the write to the file system takes its time
     mount.start(f'while :; do date +%s.%N; echo x > "$1/writes"; date +%s.%N; sleep 0.02; done > "{log}"')
     played = now(snapshot_create_run_id="frozen")
@@ -146,7 +146,7 @@ def test_thawed_at_once_when_the_guest_shuts_down(mount: Mount, play: Play) -> N
     assert mount.takes_a_write(timeout=5)
 
 
-def test_frozen_by_somebody_else_is_refused_and_left_frozen(now: Now, mount: Mount, cloud: stage.Cloud, fleet: Fleet) -> None:
+def test_frozen_by_another_process_is_refused_and_left_frozen(now: Now, mount: Mount, cloud: stage.Cloud, fleet: Fleet) -> None:
     del fleet.variables["web1"]["ansible_remote_tmp"]
     root("fsfreeze", "--freeze", mount.path)
     played = now()
@@ -155,12 +155,15 @@ def test_frozen_by_somebody_else_is_refused_and_left_frozen(now: Now, mount: Mou
     assert mount.thaw()
 
 
-def test_folder_that_is_no_mount_point_is_refused(now: Now, mount: Mount, cloud: stage.Cloud) -> None:
+def test_folder_that_is_not_a_mount_point_is_refused(now: Now, mount: Mount, cloud: stage.Cloud) -> None:
     folder = mount.path / "folder"
     folder.mkdir()
     played = now(freeze=str(folder))
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
-    assert f"web1 is not protected: The file system is frozen: web1: {folder} was not frozen: it is no mount point" in played.stdout
+    assert (
+        f"web1 is not protected: Verify that the file system is frozen: web1: {folder} was not frozen: it is not a mount point"
+        in played.stdout
+    )
     assert not mount.thaw()
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 import yaml
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import COLLECTIONS
 
 from .conftest import Fleet
 
@@ -31,21 +31,21 @@ PATCH = """
   register: looked
   failed_when: true
   when: inventory_hostname in fails | default([])
-- name: Break so that nobody answers
+- name: Make the host unreachable
   ansible.builtin.shell: printf BROKEN | dd of={{ guest_images[0] }} conv=notrunc status=none
   when: inventory_hostname in lost | default([])
-- name: Ask a host that is lost
+- name: Run a command on each host
   ansible.builtin.command: /bin/true
 """
 VERIFY = """
-- name: Nothing is ill
+- name: Verify that the host is healthy
   ansible.builtin.command: grep -c ^patched {{ guest_images[0] }}
   when: inventory_hostname in ill | default([])
   register: grepped
   failed_when: grepped.rc == 0
 """
 REPORT = """
-- name: Keep the reports
+- name: Save the reports
   ansible.builtin.copy:
     content: "{{ dict(guarded_maintenance_batch | zip(guarded_maintenance_batch | map('extract', hostvars, 'guarded_maintenance_report'))) | to_json }}"
     dest: "{{ playbook_dir }}/report-{{ guarded_maintenance_batch[0] }}.json"
@@ -54,8 +54,8 @@ REPORT = """
 """
 
 
-class Night:
-    """A night of maintenance on a fleet: task files beside the playbook, and what is read afterwards."""
+class Maintenance:
+    """Maintenance runs of a fleet, with task files in the directory of the playbook, and their results."""
 
     def __init__(self, fleet: Fleet, folder: Path) -> None:
         self.fleet, self.folder = fleet, folder
@@ -68,7 +68,7 @@ class Night:
     def book(self, keywords: dict[str, Any]) -> Path:
         """A playbook that includes the role."""
         tasks = [{"ansible.builtin.include_role": {"name": "ucloudstack.cloud.guarded_maintenance"}}]
-        path = self.folder / "night.yml"
+        path = self.folder / "maintenance.yml"
         path.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks, **keywords}]))
         return path
 
@@ -94,7 +94,7 @@ class Night:
         return stage.playbook(self.book(keywords or {}), COLLECTIONS, environment, self.given(run_id, **variables), *hosts, *arguments)
 
     def killed_after(self, seconds: float, run_id: str, **variables: Any) -> None:
-        """Begin the night, and kill it at that moment, unless it has ended before."""
+        """Start the run, and kill it at that moment, unless it has ended before."""
         hosts = ("-i", self.fleet.write())
         process = stage.start_playbook(self.book({}), COLLECTIONS, self.fleet.cloud.environment, self.given(run_id, **variables), *hosts)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -107,7 +107,7 @@ class Night:
         return {host: each for path in self.folder.glob("report-*.json") for host, each in json.loads(path.read_text()).items()}
 
     def states(self, run_id: str) -> dict[str, str]:
-        """What the manifest says."""
+        """The states of the hosts in the manifest."""
         hosts = json.loads((self.folder / "manifests" / f"{run_id}.json").read_text())["hosts"]
         return {host: entry["state"] for host, entry in hosts.items()}
 
@@ -125,8 +125,8 @@ def fleet(cloud: stage.Cloud, tmp_path: Path) -> Fleet:
 
 
 @pytest.fixture
-def night(fleet: Fleet, tmp_path: Path) -> Night:
-    return Night(fleet, tmp_path)
+def maintenance(fleet: Fleet, tmp_path: Path) -> Maintenance:
+    return Maintenance(fleet, tmp_path)
 
 
 def failed(played: subprocess.CompletedProcess[str]) -> list[str]:
@@ -144,7 +144,9 @@ def rolled_back(cloud: stage.Cloud) -> set[str]:
     return {disks[call["params"]["SnapshotID"]] for call in cloud.control("calls") if call["action"] == "RollbackSnapshot"}
 
 
-def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pruned(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pruned(
+    fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud
+) -> None:
     before = fleet.checksums()
     for name, remark in (("ansible-old", "ucloudstack.cloud run=old vm=x disks=2"), ("ansible-theirs", "somebody else's")):
         fleet.snapshot(name, remark, "web1", "web2")
@@ -154,8 +156,8 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
         {"action": "StopVMInstance", "kind": "hang_stopping", "params": {"VMID": fleet.vms["web2"]}},
     ]
     cloud.control("faults", "POST", faults)
-    played = night(
-        "night",
+    played = maintenance(
+        "maintenance",
         keywords={"max_fail_percentage": 50},
         guarded_maintenance_prune=True,
         snapshot_prune_older_than="0s",
@@ -165,18 +167,18 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
         lost=["web3"],
         ill=["web4"],
     )
-    assert played.returncode != 0 and night.patched == ["web1"], played.stdout
+    assert played.returncode != 0 and maintenance.patched == ["web1"], played.stdout
     assert fleet.checksums("web2", "web3", "web4", "web5") == {host: before[host] for host in before if host != "web1"}
     assert set(fleet.states().values()) == {"Running"}
     assert cloud.calls("PoweroffVMInstance") == 1, "only for the guest that hung"
     states = {"web1": "verified", "web2": "restored", "web3": "restored", "web4": "restored", "web5": "failed"}
-    assert night.states("night") == states
-    report = night.report
+    assert maintenance.states("maintenance") == states
+    report = maintenance.report
     assert {host: each["state"] for host, each in report.items()} == states
-    assert (report["web2"]["failed_task"], report["web4"]["failed_task"]) == ("Fail by itself", "Nothing is ill")
-    assert "could not be reached" in report["web3"]["msg"] and "it answers" in report["web3"]["msg"]
+    assert (report["web2"]["failed_task"], report["web4"]["failed_task"]) == ("Fail by itself", "Verify that the host is healthy")
+    assert "became unreachable" in report["web3"]["msg"] and "the host is reachable, but not verified" in report["web3"]["msg"]
     assert report["web5"]["patched"] is False and "a quota is exceeded" in report["web5"]["msg"]
-    assert fleet.snapshots("ansible-night") == sorted(fleet.disks("web1", "web2", "web3", "web4")), "web5 keeps nothing"
+    assert fleet.snapshots("ansible-maintenance") == sorted(fleet.disks("web1", "web2", "web3", "web4")), "web5 keeps nothing"
     assert fleet.snapshots("ansible-old") == sorted(fleet.disks("web2")), "only a host that is verified is pruned"
     assert fleet.snapshots("ansible-theirs") == sorted(fleet.disks("web1", "web2"))
     assert failed(played) == ["web2", "web4", "web5"]
@@ -187,12 +189,12 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
     assert "guarded_maintenance_report" in statistics and all(host in statistics for host in fleet.vms)
 
     cloud.control("calls", "DELETE")
-    again = night("night", keywords={"hosts": "web1,web2,web4"}, fails=["web1"])
-    assert failed(again) == ["web2", "web4"] and "patch it in a new one" in again.stdout
+    again = maintenance("maintenance", keywords={"hosts": "web1,web2,web4"}, fails=["web1"])
+    assert failed(again) == ["web2", "web4"] and "patch it in a new run" in again.stdout
     assert not writes(cloud), "verified hosts are skipped, and restored ones stay as they are"
 
 
-def test_healthy_hosts_are_not_rolled_back_when_a_run_once_fails(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_healthy_hosts_are_not_rolled_back_when_a_run_once_fails(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     before = fleet.checksums("web1", "web4")
     handled = """
 - name: Handle a failure
@@ -207,138 +209,148 @@ def test_healthy_hosts_are_not_rolled_back_when_a_run_once_fails(fleet: Fleet, n
   ansible.builtin.command: /bin/false
   run_once: true
 """
-    night.write(patch=PATCH + handled)
-    played = night("once", ill=["web4"])
+    maintenance.write(patch=PATCH + handled)
+    played = maintenance("once", ill=["web4"])
     assert rolled_back(cloud) == set(fleet.disks("web1", "web4")), played.stdout
-    assert fleet.checksums("web1", "web4") == before and night.patched == ["web2", "web3", "web5"]
-    report = night.report
+    assert fleet.checksums("web1", "web4") == before and maintenance.patched == ["web2", "web3", "web5"]
+    report = maintenance.report
     restored = ("web1", "web4")
     assert {host: each["state"] for host, each in report.items()} == {
         host: "restored" if host in restored else "verified" for host in fleet.vms
     }
-    assert report["web2"]["patched"] is False and "neighbours" in report["web2"]["msg"]
+    assert report["web2"]["patched"] is False and "interrupted by a failed task of another host" in report["web2"]["msg"]
     assert failed(played) == list(fleet.vms), "the patch of the others is not complete either"
-    assert night.states("once")["web2"] == "patching", "and is done when the run is gone on with"
+    assert maintenance.states("once")["web2"] == "patching", "and is done when the run is resumed"
 
 
-def test_any_errors_fatal_and_a_lost_neighbour_roll_back_no_healthy_host(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_any_errors_fatal_and_a_lost_neighbour_roll_back_no_healthy_host(
+    fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud
+) -> None:
     for name in ("ansible-older", "ansible-old"):
         fleet.snapshot(name, "ucloudstack.cloud run=old vm=x disks=2", "web1", "web3")
     cloud.control("calls", "DELETE")
     pruned = {"guarded_maintenance_prune": True, "snapshot_prune_older_than": "0s", "snapshot_prune_keep_last": 2}
-    played = night("fatal", keywords={"any_errors_fatal": True, "hosts": "web1,web2,web3"}, fails=["web1"], lost=["web2"], **pruned)
+    played = maintenance("fatal", keywords={"any_errors_fatal": True, "hosts": "web1,web2,web3"}, fails=["web1"], lost=["web2"], **pruned)
     assert fleet.snapshots("ansible-older") == sorted(fleet.disks("web1")), "the first host has failed, and the last is pruned"
     assert rolled_back(cloud) == set(fleet.disks("web1", "web2")), played.stdout
-    assert night.patched == ["web3"]
-    assert {host: each["state"] for host, each in night.report.items()} == {"web1": "restored", "web2": "restored", "web3": "verified"}
+    assert maintenance.patched == ["web3"]
+    assert {host: each["state"] for host, each in maintenance.report.items()} == {
+        "web1": "restored",
+        "web2": "restored",
+        "web3": "verified",
+    }
 
 
-def test_whole_batch_lost_is_put_back_by_the_playbook_and_holds_up_another_run(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_unreachable_batch_is_restored_by_the_playbook_and_blocks_another_run(
+    fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud
+) -> None:
     before = fleet.checksums()
     keywords = {"hosts": "web1,web2"}
-    played = night("lost", keywords=keywords, lost=["web1", "web2"])
-    assert played.returncode != 0 and night.report == {}
-    assert night.states("lost") == {"web1": "patching", "web2": "patching"}, played.stdout
+    played = maintenance("lost", keywords=keywords, lost=["web1", "web2"])
+    assert played.returncode != 0 and maintenance.report == {}
+    assert maintenance.states("lost") == {"web1": "patching", "web2": "patching"}, played.stdout
 
-    other = night("other", keywords=keywords)
-    assert "web1: the run lost is not finished: go on with guarded_maintenance_run_id=lost" in other.stdout
+    other = maintenance("other", keywords=keywords)
+    assert "web1: run lost is unfinished: resume it with guarded_maintenance_run_id=lost, or abandon it with" in other.stdout
     assert fleet.snapshots("ansible-other") == []
 
-    given = {"target": "web1", "snapshot_rollback_run_id": "lost", "ucloudstack_manifest_dir": str(night.folder / "manifests")}
+    given = {"target": "web1", "snapshot_rollback_run_id": "lost", "ucloudstack_manifest_dir": str(maintenance.folder / "manifests")}
     back = stage.playbook(Path("ucloudstack.cloud.rollback"), COLLECTIONS, cloud.environment, given, "-i", fleet.write())
     assert back.returncode == 0, back.stdout
     assert fleet.checksums("web1") == {"web1": before["web1"]}
-    assert night.states("lost") == {"web1": "restored", "web2": "patching"}
+    assert maintenance.states("lost") == {"web1": "restored", "web2": "patching"}
 
-    # web2 is gone on with: it does not answer from the start, and its neighbour puts it back
-    again = night("lost", keywords={"hosts": "web3,web2", "gather_facts": True, "gather_subset": ["!all"]})
+    # web2 is resumed: it is unreachable from the start, and another host rolls it back
+    again = maintenance("lost", keywords={"hosts": "web3,web2", "gather_facts": True, "gather_subset": ["!all"]})
     assert fleet.checksums("web2") == {"web2": before["web2"]}, again.stdout
-    assert night.states("lost") == {"web1": "restored", "web2": "restored", "web3": "verified"}
+    assert maintenance.states("lost") == {"web1": "restored", "web2": "restored", "web3": "verified"}
 
-    abandoned = night("next", keywords={"hosts": "web1"})
+    abandoned = maintenance("next", keywords={"hosts": "web1"})
     assert abandoned.returncode == 0, abandoned.stdout
 
 
 @pytest.mark.parametrize(("keywords", "trouble"), [({"max_fail_percentage": 10}, "fails"), ({}, "lost")])
 def test_host_that_failed_or_was_lost_stops_the_batches_after_it(
-    keywords: dict[str, Any], trouble: str, fleet: Fleet, night: Night
+    keywords: dict[str, Any], trouble: str, fleet: Fleet, maintenance: Maintenance
 ) -> None:
-    played = night("serial", keywords={"serial": 2, "hosts": "web1,web2,web3", **keywords}, **{trouble: ["web1"]})
+    played = maintenance("serial", keywords={"serial": 2, "hosts": "web1,web2,web3", **keywords}, **{trouble: ["web1"]})
     assert played.returncode != 0
-    assert night.states("serial") == {"web1": "restored", "web2": "verified"}, played.stdout
-    assert night.patched == ["web2"]
+    assert maintenance.states("serial") == {"web1": "restored", "web2": "verified"}, played.stdout
+    assert maintenance.patched == ["web2"]
 
 
-def test_refused_host_puts_back_a_lost_one(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_refused_host_rolls_back_an_unreachable_one(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     before = fleet.checksums("web2")
-    night.write(check="- name: Not tonight\n  ansible.builtin.fail:\n  when: inventory_hostname == 'web1'\n")
+    maintenance.write(check="- name: Not tonight\n  ansible.builtin.fail:\n  when: inventory_hostname == 'web1'\n")
     fleet.snapshot("ansible-refused", "by hand", "web3")
-    played = night("refused", keywords={"hosts": "web1,web2,web3"}, guarded_maintenance_precheck_tasks="check.yml", lost=["web2"])
+    played = maintenance("refused", keywords={"hosts": "web1,web2,web3"}, guarded_maintenance_precheck_tasks="check.yml", lost=["web2"])
     assert fleet.checksums("web2") == before, played.stdout
-    assert {host: each["state"] for host, each in night.report.items()} == {"web1": "failed", "web2": "restored", "web3": "failed"}
-    assert "is not of this run and these disks" in night.report["web3"]["msg"], "no rollback would take it"
-    assert night.patched == []
+    assert {host: each["state"] for host, each in maintenance.report.items()} == {"web1": "failed", "web2": "restored", "web3": "failed"}
+    assert "was not created for this run and these disks" in maintenance.report["web3"]["msg"], "no rollback would take it"
+    assert maintenance.patched == []
 
 
-def test_controller_that_cannot_be_reached_costs_no_host_anything(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_controller_that_cannot_be_reached_costs_no_host_anything(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     nowhere = {"ansible_connection": "guest", "ucloudstack_vm_id": "vm-none", "guest_control_url": cloud.connection["control_url"]}
     fleet.variables["bastion"] = {**nowhere, "guest_images": ["/dev/null"]}
-    played = night("bastion", keywords={"hosts": "web1,web2"}, guarded_maintenance_delegate_to="bastion")
+    played = maintenance("bastion", keywords={"hosts": "web1,web2"}, guarded_maintenance_delegate_to="bastion")
     assert failed(played) == ["web1", "web2"] and "web1: " in played.stdout and "the VM is not there" in played.stdout
     assert "unreachable=1" not in played.stdout and cloud.control("calls") == []
 
 
-def test_unfinished_run_is_given_up_on_demand(fleet: Fleet, night: Night) -> None:
+def test_unfinished_run_is_abandoned_on_demand(fleet: Fleet, maintenance: Maintenance) -> None:
     fleet.damage("web1")
-    (night.folder / "manifests").mkdir()
+    (maintenance.folder / "manifests").mkdir()
     entry = {"state": "patching", "vm_id": fleet.vms["web1"], "disk_ids": fleet.disks("web1"), "power_state": "Running"}
     hosts = {"web1": entry, "db1": {**entry, "state": "patching"}}
     text = json.dumps({"run_id": "old", "name": "ansible-old", "hosts": hosts}, indent=4)
-    (night.folder / "manifests" / "old.json").write_text(text)
+    (maintenance.folder / "manifests" / "old.json").write_text(text)
     keywords = {"hosts": "web1"}
-    assert "guarded_maintenance_abandon=old" in night("new", keywords=keywords).stdout
-    played = night("new", keywords=keywords, guarded_maintenance_abandon="old")
+    assert "guarded_maintenance_abandon=old" in maintenance("new", keywords=keywords).stdout
+    played = maintenance("new", keywords=keywords, guarded_maintenance_abandon="old")
     assert played.returncode == 0, played.stdout
-    assert night.states("old") == {"web1": "failed", "db1": "patching"}
+    assert maintenance.states("old") == {"web1": "failed", "db1": "patching"}
 
 
-def test_host_whose_patch_was_begun_keeps_its_snapshot(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_host_whose_patch_was_started_keeps_its_snapshot(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     before = fleet.checksums("web1")
-    night.write(patch=PATCH + "- name: End here\n  ansible.builtin.meta: end_host\n  when: inventory_hostname == 'web1'\n")
-    ended = night("begun", keywords={"hosts": "web1,web2"})
-    assert night.states("begun") == {"web1": "patching", "web2": "verified"} and not rolled_back(cloud), ended.stdout
-    assert night.report["web1"]["state"] == "unknown" and failed(ended) == ["web2"], "one that is left speaks for it"
+    maintenance.write(patch=PATCH + "- name: End here\n  ansible.builtin.meta: end_host\n  when: inventory_hostname == 'web1'\n")
+    ended = maintenance("begun", keywords={"hosts": "web1,web2"})
+    assert maintenance.states("begun") == {"web1": "patching", "web2": "verified"} and not rolled_back(cloud), ended.stdout
+    assert maintenance.report["web1"]["state"] == "unknown" and failed(ended) == ["web2"], "a remaining host fails in its place"
 
-    night.write(patch=PATCH)
+    maintenance.write(patch=PATCH)
     keywords = {"hosts": "web1"}
     fleet.damage("web1", b"changed")
-    stale = night("begun", keywords=keywords, snapshot_create_max_age="1s")
+    stale = maintenance("begun", keywords=keywords, snapshot_create_max_age="1s")
     assert failed(stale) == ["web1"] and "older than 1s" in stale.stdout and "playbook rollback" in stale.stdout
-    assert not rolled_back(cloud) and night.patched == ["web2"], "nobody knows what it was used for since"
-    played = night("begun", keywords=keywords, fails=["web1"])
+    assert not rolled_back(cloud) and maintenance.patched == ["web2"], "it is unknown what it was used for since"
+    played = maintenance("begun", keywords=keywords, fails=["web1"])
     assert fleet.checksums("web1") == before, "not the half of a patch, but what was before it"
     assert failed(played) == ["web1"] and fleet.snapshots("ansible-begun") == sorted(fleet.disks("web1", "web2"))
 
 
-def test_failing_handler_and_failing_precheck(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
-    night.write(
+def test_failing_handler_and_failing_precheck(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
+    maintenance.write(
         check="- name: Not tonight\n  ansible.builtin.fail:\n    msg: a long job runs\n  when: inventory_hostname == 'web2'\n",
         patch=PATCH + "- name: Restart\n  ansible.builtin.command: /bin/true\n  notify: broken service\n",
     )
     handlers = [{"name": "broken service", "ansible.builtin.command": "/bin/false", "when": "inventory_hostname == 'web1'"}]
-    played = night("handler", keywords={"hosts": "web1,web2,web3", "handlers": handlers}, guarded_maintenance_precheck_tasks="check.yml")
-    assert failed(played) == ["web1", "web2"] and night.patched == ["web3"], played.stdout
+    played = maintenance(
+        "handler", keywords={"hosts": "web1,web2,web3", "handlers": handlers}, guarded_maintenance_precheck_tasks="check.yml"
+    )
+    assert failed(played) == ["web1", "web2"] and maintenance.patched == ["web3"], played.stdout
     assert rolled_back(cloud) == set(fleet.disks("web1"))
     assert fleet.snapshots("ansible-handler") == sorted(fleet.disks("web1", "web3"))
-    assert night.report["web2"]["msg"] == "a long job runs" and night.report["web1"]["failed_task"] == "broken service"
+    assert maintenance.report["web2"]["msg"] == "a long job runs" and maintenance.report["web1"]["failed_task"] == "broken service"
 
 
-def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     fleet.snapshot("ansible-old", "ucloudstack.cloud run=old vm=x disks=2", "web1")
     fleet.snapshot("ansible-older", "ucloudstack.cloud run=older vm=x disks=2", "web1")
     cloud.control("calls", "DELETE")
     before = fleet.checksums()
-    played = night(
+    played = maintenance(
         "check",
         "--check",
         guarded_maintenance_prune=True,
@@ -347,56 +359,68 @@ def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, night: Night
         keywords={"hosts": "web1,web2"},
     )
     assert played.returncode == 0, played.stdout
-    assert not writes(cloud) and fleet.checksums() == before and not (night.folder / "manifests").exists()
-    assert "web1: ansible-check would hold" in played.stdout and "web1: 2 snapshots had expired." in played.stdout
+    assert not writes(cloud) and fleet.checksums() == before and not (maintenance.folder / "manifests").exists()
+    assert "web1: ansible-check would contain" in played.stdout and "web1: 2 snapshots had expired." in played.stdout
     assert "web1: planned" in played.stdout and "web2: planned" in played.stdout
 
 
-def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web2")}
-    assert "web2: set ucloudstack_vm_id" in night("wrong", keywords={"hosts": "web2"}).stdout
-    assert "nowhere.yml does not exist" in night("wrong", keywords={"hosts": "web1"}, guarded_maintenance_patch_tasks="nowhere.yml").stdout
-    assert "the run id ../etc must be of letters" in night("../etc", keywords={"hosts": "web1"}).stdout
-    assert "strategy: linear" in night("wrong", keywords={"hosts": "web1,web3", "strategy": "free"}).stdout
+    assert "web2: set ucloudstack_vm_id" in maintenance("wrong", keywords={"hosts": "web2"}).stdout
+    assert (
+        "nowhere.yml does not exist"
+        in maintenance("wrong", keywords={"hosts": "web1"}, guarded_maintenance_patch_tasks="nowhere.yml").stdout
+    )
+    assert "invalid run id ../etc: use at most 19 letters" in maintenance("../etc", keywords={"hosts": "web1"}).stdout
+    assert "strategy: linear" in maintenance("wrong", keywords={"hosts": "web1,web3", "strategy": "free"}).stdout
     only = {"hosts": "web1"}
-    assert "must name a task file beside the playbook" in night("wrong", keywords=only, guarded_maintenance_patch_tasks="").stdout
-    full = "has 0 snapshots and may have 1, 2 more are needed; 0 of them"
-    assert full in night("wrong", keywords=only, snapshot_create_limit=1).stdout
-    full = "has 0 snapshots and may have 2, 3 more are needed; 0 of them"
-    assert full in night("wrong", keywords=only, snapshot_create_limit=2, snapshot_rollback_backup=True).stdout
-    assert not writes(cloud) and not (night.folder / "manifests").exists()
+    assert (
+        "must name a task file in the directory of the playbook"
+        in maintenance("wrong", keywords=only, guarded_maintenance_patch_tasks="").stdout
+    )
+    full = "has 0 snapshots, the limit is 1, and 2 more are needed; 0 of them, created by this collection, can be pruned."
+    assert full in maintenance("wrong", keywords=only, snapshot_create_limit=1).stdout
+    full = "has 0 snapshots, the limit is 2, and 3 more are needed; 0 of them, created by this collection, can be pruned."
+    assert full in maintenance("wrong", keywords=only, snapshot_create_limit=2, snapshot_rollback_backup=True).stdout
+    assert not writes(cloud) and not (maintenance.folder / "manifests").exists()
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
         ("snapshot_rollback_stop_timeout", "soon", "argument 'snapshot_rollback_stop_timeout' is of type"),
-        ("snapshot_create_max_age", "soon", "web1: snapshot_create_max_age is soon: it must be seconds, or a number with s, m, h, d or w."),
-        ("snapshot_prune_older_than", "1month", "web1: snapshot_prune_older_than is 1month: it must be seconds"),
+        (
+            "snapshot_create_max_age",
+            "soon",
+            "web1: invalid duration: snapshot_create_max_age is soon. Use seconds, or a number followed by s, m, h, d or w.",
+        ),
+        ("snapshot_prune_older_than", "1month", "web1: invalid duration: snapshot_prune_older_than is 1month. Use seconds"),
         ("snapshot_prune_keep_last", "many", "argument 'snapshot_prune_keep_last' is of type"),
         ("guarded_maintenance_prefix", "", "a snapshot_prune_prefix that is not empty"),
     ],
 )
 def test_wrong_variable_of_an_inner_role_is_refused_before_anything_is_written(
-    variable: str, value: str, words: str, night: Night, cloud: stage.Cloud
+    variable: str, value: str, words: str, maintenance: Maintenance, cloud: stage.Cloud
 ) -> None:
-    played = night("wrong", keywords={"hosts": "web1"}, guarded_maintenance_prune=True, **{variable: value})
+    played = maintenance("wrong", keywords={"hosts": "web1"}, guarded_maintenance_prune=True, **{variable: value})
     assert failed(played) == ["web1"] and words in played.stdout
-    assert cloud.control("calls") == [] and not (night.folder / "manifests").exists()
+    assert cloud.control("calls") == [] and not (maintenance.folder / "manifests").exists()
 
 
 @pytest.mark.once
-def test_killed_at_ten_random_moments_it_ends_as_if_undisturbed(fleet: Fleet, night: Night, cloud: stage.Cloud) -> None:
+def test_killed_at_ten_random_moments_it_ends_as_if_undisturbed(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     before = fleet.checksums()
     moments = random.Random(20261123)
     for _moment in range(10):
-        night.killed_after(moments.uniform(2, 25), "killed", fails=["web2"], lost=["web3"], ill=["web4"])
-    played = night("killed", fails=["web2"], lost=["web3"], ill=["web4"])
+        maintenance.killed_after(moments.uniform(2, 25), "killed", fails=["web2"], lost=["web3"], ill=["web4"])
+    played = maintenance("killed", fails=["web2"], lost=["web3"], ill=["web4"])
     assert played.returncode != 0
-    assert night.states("killed") == {**dict.fromkeys(["web2", "web3", "web4"], "restored"), "web1": "verified", "web5": "verified"}, (
-        played.stdout
-    )
-    assert night.patched == ["web1", "web5"]
+    assert maintenance.states("killed") == {
+        **dict.fromkeys(["web2", "web3", "web4"], "restored"),
+        "web1": "verified",
+        "web5": "verified",
+    }, played.stdout
+    assert maintenance.patched == ["web1", "web5"]
     assert fleet.checksums("web2", "web3", "web4") == {host: before[host] for host in ("web2", "web3", "web4")}
     assert set(fleet.states().values()) == {"Running"}
     assert fleet.snapshots("ansible-killed") == sorted(fleet.disks())

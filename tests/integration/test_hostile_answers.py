@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import stage
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import COLLECTIONS
 
 from .conftest import SECONDS, Fleet, Play
 

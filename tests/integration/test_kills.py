@@ -21,13 +21,13 @@ from typing import Any
 
 import psutil
 import pytest
-import stage
 import yaml
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import STILL_SECONDS
-from conftest import COLLECTIONS
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import QUIET_SECONDS
+from support import stage
+from support.collection import COLLECTIONS
 
 ROLLBACK_SECONDS = 4
-"""On a machine with nothing else to do, a repeat finds a rollback still at work."""
+"""On a machine with nothing else to do, a repeat finds a rollback still running."""
 LONG_ROLLBACK_SECONDS = 15
 """The same on a busy one."""
 OUTAGE_SECONDS = 2
@@ -216,8 +216,8 @@ class RollbackScene(Scene):
             return True
         begin, end = max(run for run in self.runs if run <= second), second
         if first >= begin:
-            # One whose answer was lost, and which was never seen at work: it is sent once more.
-            return any(first <= outage <= second for outage in self.outages) and calls[second]["at"] - calls[first]["at"] > STILL_SECONDS
+            # One whose response was lost, and which was never seen running: it is sent once more.
+            return any(first <= outage <= second for outage in self.outages) and calls[second]["at"] - calls[first]["at"] > QUIET_SECONDS
         # One that was over when the run looked. The modules look at the disks right after that.
         before = itertools.takewhile(lambda call: call["action"] == "DescribeSnapshot", calls[begin:end])
         return bool([*before][-1]["at"] > calls[first]["at"] + self.rollback_seconds)
@@ -289,6 +289,6 @@ def test_killed_at_random_moments_and_run_again_ends_as_if_undisturbed(
                 scene.end()
                 scene.begin()
         if scene.end():  # where the cloud falls again and again, a module may give up, but for this reason only
-            assert scene.outages and "twice no answer" in scene.log.read_text(), scene.log.read_text()
+            assert scene.outages and "two requests got no response" in scene.log.read_text(), scene.log.read_text()
         scene.repeat()
         scene.check()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
+from support import stage
 
 from .conftest import Play
 
@@ -85,7 +85,7 @@ def test_wrong_key_says_what_to_check(cloud: stage.Cloud, play: Play) -> None:
 
 def test_html_says_what_it_is(web_server: tuple[str, list[str]], play: Play) -> None:
     message = only_message(play, {"api_url": f"{web_server[0]}/html", "request_timeout": 5})
-    assert "not an answer of the API" in message and "Log in" in message
+    assert "not a response of the API" in message and "Log in" in message
 
 
 def test_redirect_is_not_followed(web_server: tuple[str, list[str]], play: Play) -> None:
@@ -94,7 +94,7 @@ def test_redirect_is_not_followed(web_server: tuple[str, list[str]], play: Play)
     assert web_server[1] == ["/login"]
 
 
-def test_endpoint_that_is_not_there(play: Play) -> None:
+def test_unreachable_endpoint(play: Play) -> None:
     message = only_message(play, {"api_url": "http://127.0.0.1:9/api"})
     assert "cannot connect to http://127.0.0.1:9/api" in message and "Check api_url" in message
 
@@ -124,7 +124,7 @@ def test_names_survive_the_trip_through_playbook_and_api(name: str, cloud: stage
     assert (created["Name"], created["Remark"]) == (name, name)
     refused = stage.GENERATION == "2026"  # which takes letters, digits, dots, underscores and hyphens
     assert played.returncode == (2 if refused else 0), played.stdout
-    assert ("CreateSnapshot: a parameter is wrong (RetCode 113" in played.stdout) == refused
+    assert ("CreateSnapshot: a parameter is invalid (RetCode 113" in played.stdout) == refused
 
 
 def test_time_out_hands_the_work_back(cloud: stage.Cloud, play: Play) -> None:

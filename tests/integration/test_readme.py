@@ -9,15 +9,15 @@ import re
 from pathlib import Path
 
 import pytest
-import stage
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import CHECKOUT, COLLECTIONS
 
 
 @pytest.mark.once
 def test_examples_of_the_readme_run_one_after_the_other(cloud: stage.Cloud, tmp_path: Path) -> None:
     disks = {name: cloud.disk(f"readme-{name}") for name in ("disk-boot01", "disk-data01")}
     reference = [stage.checksum(disk["image"]) for disk in disks.values()]
-    examples = re.findall(r"```yaml\n(.*?)```", (stage.CHECKOUT / "README.md").read_text(), re.DOTALL)
+    examples = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
     examples = [example for example in examples if "hosts: localhost" in example]
     assert len(examples) == 2
     for number, example in enumerate(examples):

@@ -23,17 +23,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import leaks
 import pytest
-import stage
 import yaml
-from conftest import COLLECTIONS
+from support import leaks, stage
+from support.collection import CHECKOUT, COLLECTIONS
 
 from .conftest import Fleet
 
 CLOUD = "ucloudstack.cloud."
 DEBUG = {"ANSIBLE_DEBUG": "1", "ANSIBLE_KEEP_REMOTE_FILES": "1"}
-CLIENT = ("_client:Client._exchange", "_transport:Transport.post", "_client:signature", "_answers:_sound")
+CLIENT = ("_client:Client._exchange", "_transport:Transport.post", "_client:signature", "_answers:_sanitized")
 EACH_LAYER = {place: leaks.PLACES[place] for place in (*{place.partition(":")[0]: place for place in leaks.PLACES}.values(), *CLIENT)}
 """One place in each layer, and more in the one that has the key; the unit tests break all."""
 EXECUTED = "done with _execute_module"
@@ -258,8 +257,8 @@ def test_roles_with_the_keys_in_the_environment(watch: Watch, gate: Gate, fleet:
 def test_exceptions_forced_at_each_layer(watch: Watch, gate: Gate) -> None:
     copy = watch.folder / "ansible_collections" / "ucloudstack" / "cloud"
     for part in ("meta", "plugins"):
-        shutil.copytree(stage.CHECKOUT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(stage.CHECKOUT / "galaxy.yml", copy / "galaxy.yml")
+        shutil.copytree(CHECKOUT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(CHECKOUT / "galaxy.yml", copy / "galaxy.yml")
     with (copy / "plugins" / "module_utils" / "_module.py").open("a") as source:
         source.write(f"\nimport importlib\nimport os\n\n{inspect.getsource(leaks.break_at)}\nbreak_in_run = run\n")
         source.write("\ndef run(*args, **options):\n    break_at(os.environ['BREAK_AT'])\n    break_in_run(*args, **options)\n")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 import yaml
+from support import stage
 
 from .conftest import Fleet, Play
 
@@ -95,7 +95,7 @@ def test_keys_may_come_from_module_defaults(fleet: Fleet, create: Create, cloud:
 def test_manifest_is_in_the_home_folder_of_the_environment(fleet: Fleet, create: Create, tmp_path: Path) -> None:
     home = tmp_path / "home"  # as in many containers, the user database names another
     home.mkdir()
-    for run_id in ("home-1", "home-2"):  # the folder is made, and then there
+    for run_id in ("home-1", "home-2"):  # the directory is created, and then exists
         played = create(
             environment={"HOME": str(home)}, snapshot_create_run_id=run_id, ucloudstack_manifest_dir="~/.local/state/ucloudstack"
         )
@@ -103,7 +103,7 @@ def test_manifest_is_in_the_home_folder_of_the_environment(fleet: Fleet, create:
         assert (home / ".local" / "state" / "ucloudstack" / f"{run_id}.json").is_file()
 
 
-def test_folder_that_cannot_be_made_is_named_and_nothing_is_snapshotted(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+def test_folder_that_cannot_be_created_is_named_and_nothing_is_snapshotted(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_run_id="nowhere", ucloudstack_manifest_dir="/proc/manifests")
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
     assert (
@@ -134,7 +134,7 @@ def test_stale_snapshot_is_no_protection(fleet: Fleet, create: Create, cloud: st
     assert create(snapshot_create_run_id="old").returncode == 0
     played = create(snapshot_create_run_id="old", snapshot_create_max_age="0s")
     assert played.returncode == 2 and patched(played) == []
-    assert "web1: ansible-old is there from" in played.stdout and "choose another run id" in played.stdout
+    assert "web1: ansible-old was created at" in played.stdout and "Choose another run id" in played.stdout
 
 
 def test_full_disk_is_named_before_anything_is_written(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
@@ -143,11 +143,16 @@ def test_full_disk_is_named_before_anything_is_written(fleet: Fleet, create: Cre
     played = create(snapshot_create_run_id="second", snapshot_create_limit=1)
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
     disk = fleet.disks("web3")[0]
-    assert f"web3: {disk} has 1 snapshots and may have 1, 1 more is needed; 1 of them are of this tool and could go." in played.stdout
+    assert (
+        f"web3: {disk} has 1 snapshots, the limit is 1, and 1 more is needed; 1 of them, created by this collection, can be pruned."
+        in played.stdout
+    )
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_strategies_without_a_barrier_are_refused_in_words(strategy: str, fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+def test_strategies_without_a_barrier_are_refused_with_a_clear_message(
+    strategy: str, fleet: Fleet, create: Create, cloud: stage.Cloud
+) -> None:
     played = create(keywords={"strategy": strategy}, snapshot_create_run_id="free")
     assert played.returncode == 2 and patched(played) == []
     assert "strategy: linear" in played.stdout
@@ -164,7 +169,7 @@ def test_host_without_vm_and_disks_is_named(fleet: Fleet, create: Create) -> Non
 def test_vm_that_does_not_exist_is_named(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {"ucloudstack_vm_id": "vm-typo"}
     played = create(snapshot_create_run_id="typo")
-    assert "web2: the VM vm-typo does not exist: check ucloudstack_vm_id and the region." in played.stdout
+    assert "web2: VM vm-typo does not exist: check ucloudstack_vm_id and the region." in played.stdout
     assert patched(played) == ["web1", "web3"]
 
 
@@ -172,14 +177,17 @@ def test_two_hosts_that_claim_one_disk_are_refused(fleet: Fleet, create: Create)
     fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web1")[:1]}
     played = create(snapshot_create_run_id="claimed")
     assert patched(played) == ["web3"]
-    assert f"another host of the play claims {fleet.disks('web1')[0]}, too" in played.stdout
+    assert f"another host of the play also has {fleet.disks('web1')[0]}." in played.stdout
 
 
 def test_disks_of_another_vm_are_refused(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {"ucloudstack_vm_id": fleet.vms["web2"], "ucloudstack_disk_ids": fleet.disks("web1")[:1]}
     played = create(snapshot_create_run_id="strangers")
     assert patched(played) == ["web1", "web3"]
-    assert f"web2: ucloudstack_disk_ids names {fleet.disks('web1')[0]}, not attached to" in played.stdout
+    assert (
+        f"web2: ucloudstack_disk_ids contains disks that are not attached to {fleet.vms['web2']}: {fleet.disks('web1')[0]}."
+        in played.stdout
+    )
 
 
 def test_wrong_variable_is_refused_by_name(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
@@ -188,16 +196,19 @@ def test_wrong_variable_is_refused_by_name(fleet: Fleet, create: Create, cloud: 
     assert cloud.control("calls") == []
 
 
-def test_host_with_a_wrong_variable_is_out_and_its_neighbours_are_protected(fleet: Fleet, create: Create) -> None:
+def test_host_with_a_wrong_variable_is_excluded_and_the_others_are_protected(fleet: Fleet, create: Create) -> None:
     fleet.variables["web1"]["snapshot_create_limit"] = "many"
     played = create(snapshot_create_run_id="typo")
     assert played.returncode == 2 and patched(played) == ["web2", "web3"]
     assert fleet.snapshots("ansible-typo") == sorted(fleet.disks("web2", "web3"))
 
 
-def test_age_that_is_none_is_named(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
+def test_invalid_age_is_named(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_max_age="soon")
-    assert played.returncode == 2 and "web1: snapshot_create_max_age is soon: it must be seconds, or a number with" in played.stdout
+    assert (
+        played.returncode == 2
+        and "web1: invalid duration: snapshot_create_max_age is soon. Use seconds, or a number followed" in played.stdout
+    )
     assert cloud.calls("CreateSnapshot") == 0
 
 
@@ -218,7 +229,7 @@ def test_check_mode_writes_nothing_anywhere(fleet: Fleet, create: Create, cloud:
     played = create("--check", snapshot_create_run_id="check")
     assert played.returncode == 0, played.stdout
     assert patched(played) == ["web1", "web2", "web3"]
-    assert f"web1: ansible-check would hold {', '.join(fleet.disks('web1'))}." in played.stdout
+    assert f"web1: ansible-check would contain {', '.join(fleet.disks('web1'))}." in played.stdout
     assert cloud.calls("CreateSnapshot") == 0 and not (tmp_path / "manifests").exists()
 
 
@@ -261,7 +272,7 @@ def test_external_disk_is_refused_and_can_be_left_out(fleet: Fleet, create: Crea
     played = create(snapshot_create_run_id="patch-1")
     assert (played.returncode, patched(played)) == (2, ["web2", "web3"])
     assert fleet.snapshots("ansible-patch-1") == sorted(fleet.disks("web2", "web3"))
-    if stage.GENERATION == "2026":  # older ones do not tell, and refuse the snapshot
+    if stage.GENERATION == "2026":  # older ones do not report it, and reject the snapshot
         assert f"web1: {lun} is external storage, which the platform cannot snapshot: set ucloudstack_disk_ids" in " ".join(
             played.stdout.split()
         )
@@ -285,8 +296,8 @@ def test_automatic_snapshots_are_nobodys(fleet: Fleet, create: Create, play: Pla
     kept = sorted(each["id"] for each in cloud.control("state")["snapshots"])
 
     played = create(snapshot_create_run_id="patch-1", snapshot_create_limit=2)
-    if stage.GENERATION == "1.x":  # whose records do not tell who created a snapshot, and whose limit counts all
-        assert played.returncode == 2 and "has 2 snapshots and may have 2" in " ".join(played.stdout.split())
+    if stage.GENERATION == "1.x":  # whose records do not show who created a snapshot, and whose limit counts all
+        assert played.returncode == 2 and "has 2 snapshots, the limit is 2" in " ".join(played.stdout.split())
     else:
         assert played.returncode == 0, played.stdout
     prune = [{"ansible.builtin.include_role": {"name": "ucloudstack.cloud.snapshot_prune"}}]

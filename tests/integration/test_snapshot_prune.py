@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role snapshot_prune, in an account that it shares with others."""
+"""The role snapshot_prune, in an account that is shared with other users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import stage
+from support import stage
 
 from .conftest import Fleet, Play
 
@@ -20,7 +20,7 @@ OURS = "ucloudstack.cloud run=x vm=y disks=2"
 
 @pytest.fixture
 def prune(fleet: Fleet, play: Play) -> Prune:
-    """``prune(snapshot_prune_keep_last=…)`` runs the role on web1 and web2; web3 is somebody else's."""
+    """``prune(snapshot_prune_keep_last=…)`` runs the role on web1 and web2; web3 belongs to another user."""
 
     def run(*arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         tasks = [{"ansible.builtin.include_role": {"name": "ucloudstack.cloud.snapshot_prune"}}]
@@ -69,13 +69,16 @@ def test_newest_run_and_named_runs_stay_always(fleet: Fleet, prune: Prune) -> No
 
 def test_no_policy_is_an_error(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     played = prune(snapshot_prune_keep_last=0, snapshot_prune_older_than="")
-    assert played.returncode == 2 and "Give snapshot_prune_keep_last or snapshot_prune_older_than" in played.stdout
+    assert played.returncode == 2 and "Set snapshot_prune_keep_last or snapshot_prune_older_than" in played.stdout
     assert cloud.calls("DeleteSnapshot") == 0
 
 
-def test_age_that_is_none_is_named(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
+def test_invalid_age_is_named(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     played = prune(snapshot_prune_older_than="1month")
-    assert played.returncode == 2 and "web1: snapshot_prune_older_than is 1month: it must be seconds, or a number with" in played.stdout
+    assert (
+        played.returncode == 2
+        and "web1: invalid duration: snapshot_prune_older_than is 1month. Use seconds, or a number followed" in played.stdout
+    )
     assert cloud.control("calls") == []
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import COLLECTIONS
 
 from .conftest import Fleet, Play
 
@@ -86,7 +86,7 @@ def test_second_rollback_warns_and_does_nothing_unless_again(
     cloud.control("calls", "DELETE")
     played = rollback("web1", "run-2")
     assert played.returncode == 0, played.stdout
-    assert "WARNING" in played.stdout and "web1: it was put back to this run at 20" in played.stdout
+    assert "WARNING" in played.stdout and "web1: already restored to this run at 20" in played.stdout
     assert cloud.calls("RollbackSnapshot") == cloud.calls("StopVMInstance") == 0
     again = rollback("web1", "run-2", snapshot_rollback_again=True, snapshot_rollback_backup=True)
     assert again.returncode == 0, again.stdout
@@ -118,7 +118,7 @@ def test_incomplete_run_is_refused_and_the_neighbour_comes_back(
     damaged = fleet.checksums("web2")
     played = rollback("web1,web2", "run-4")
     assert played.returncode == 2
-    assert f"web2 is not put back: {missing} has no snapshot ansible-run-4" in played.stdout
+    assert f"web2 is not restored: {missing} has no snapshot ansible-run-4" in played.stdout
     assert fleet.checksums("web1", "web2") == {"web1": before["web1"], **damaged}
     assert set(fleet.states().values()) == {"Running"}
 
@@ -132,11 +132,11 @@ def test_disk_that_moved_to_another_vm_is_not_touched(fleet: Fleet, created: Cre
     cloud.call("AttachDisk", DiskID=moved, ResourceID=fleet.vms["web2"], ResourceType="VM")
     cloud.control("calls", "DELETE")
     played = rollback("web1", "run-5")
-    assert played.returncode == 2 and f"{moved} is not attached to {fleet.vms['web1']} any more" in played.stdout
+    assert played.returncode == 2 and f"{moved} is no longer attached to {fleet.vms['web1']}" in played.stdout
     assert cloud.calls("StopVMInstance") == cloud.calls("RollbackSnapshot") == 0
 
 
-def test_vm_that_hangs_stays_as_it_is_unless_the_plug_may_be_pulled(
+def test_vm_that_hangs_is_unchanged_unless_power_off_may_be_forced(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
 ) -> None:
     before = created("run-6")
@@ -144,14 +144,14 @@ def test_vm_that_hangs_stays_as_it_is_unless_the_plug_may_be_pulled(
     damaged = fleet.checksums("web1")
     cloud.control("faults", "POST", [{"action": "StopVMInstance", "kind": "hang_stopping", "count": 1}])
     played = rollback("web1", "run-6", snapshot_rollback_stop_timeout=3)
-    assert played.returncode == 2 and "is not off, and nothing was put back" in played.stdout
+    assert played.returncode == 2 and "is not off, and nothing was rolled back" in played.stdout
     assert fleet.checksums("web1") == damaged and cloud.calls("PoweroffVMInstance") == 0
     forced = rollback("web1", "run-6", snapshot_rollback_stop_timeout=3, snapshot_rollback_force_off=True)
     assert forced.returncode == 0, forced.stdout
     assert fleet.checksums("web1") == {"web1": before["web1"]} and fleet.states()["web1"] == "Running"
 
 
-def test_vm_of_which_a_disk_is_not_back_stays_off(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
+def test_vm_with_a_disk_that_is_not_rolled_back_stays_off(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     before = created("run-7")
     for host in ("web1", "web2"):
         fleet.damage(host)
@@ -162,7 +162,7 @@ def test_vm_of_which_a_disk_is_not_back_stays_off(fleet: Fleet, created: Created
     )
     cloud.control("faults", "POST", [{"action": "RollbackSnapshot", "kind": "refuse", "ret_code": 150, "params": {"SnapshotID": refused}}])
     played = rollback("web1,web2", "run-7")
-    assert played.returncode == 2 and "web1 is not put back: its VM stays off" in played.stdout
+    assert played.returncode == 2 and "web1 is not restored: its VM stays off" in played.stdout
     assert fleet.states()["web1"] == "Stopped" and fleet.states()["web2"] == "Running"
     assert fleet.checksums("web2") == {"web2": before["web2"]}
     cloud.control("faults", "DELETE")
@@ -173,7 +173,7 @@ def test_vm_of_which_a_disk_is_not_back_stays_off(fleet: Fleet, created: Created
     assert fleet.snapshots("ansible-run-7-r1") == sorted(fleet.disks("web1", "web2"))
 
 
-def test_disk_that_cannot_be_put_back_does_not_hold_up_another_host(
+def test_disk_that_cannot_be_rolled_back_does_not_delay_another_host(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
 ) -> None:
     before = created("run-8")
@@ -181,26 +181,29 @@ def test_disk_that_cannot_be_put_back_does_not_hold_up_another_host(
     for host in ("web1", "web2"):
         fleet.damage(host)
     played = rollback("web1,web2", "run-8")
-    assert played.returncode == 2 and "web1 is not put back" in played.stdout
+    assert played.returncode == 2 and "web1 is not restored" in played.stdout
     assert fleet.checksums("web2") == {"web2": before["web2"]}
     assert "ansible-run-8-r1" in played.stdout and fleet.states()["web1"] == "Running"
 
 
-def test_disks_of_a_vm_that_nobody_named_do_not_hold_up_another_host(fleet: Fleet, created: Created, rollback: Rollback) -> None:
+def test_disks_of_a_vm_that_is_not_in_the_inventory_do_not_block_another_host(fleet: Fleet, created: Created, rollback: Rollback) -> None:
     fleet.variables["web1"] = {"ucloudstack_disk_ids": fleet.disks("web1")}
     before = created("run-13")
     for host in ("web1", "web2"):
         fleet.damage(host)
     damaged = fleet.checksums("web1")
     played = rollback("web1,web2", "run-13")
-    assert played.returncode == 2 and "web1 is not put back" in played.stdout and "Running" in played.stdout
+    assert played.returncode == 2 and "web1 is not restored" in played.stdout and "Running" in played.stdout
     assert fleet.checksums("web1", "web2") == {**damaged, "web2": before["web2"]}
 
 
 def test_full_disk_is_named_before_the_vm_is_stopped(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     created("run-9")
     played = rollback("web1", "run-9", snapshot_rollback_limit=1)
-    assert f"{fleet.disks('web1')[0]} has 1 snapshots and may have 1, and 1 more would be made; 0 of them are of this tool" in played.stdout
+    assert (
+        f"{fleet.disks('web1')[0]} has 1 snapshots, the limit is 1, and 1 more would be created; 0 of them, created by this collection"
+        in played.stdout
+    )
     assert cloud.calls("StopVMInstance") == 0
 
 
@@ -226,7 +229,7 @@ def test_check_mode_writes_nothing(fleet: Fleet, created: Created, rollback: Rol
     created("run-12")
     played = rollback("web1", "run-12", "--check")
     assert played.returncode == 0, played.stdout
-    assert "web1: would be put back to snapshot-" in played.stdout
+    assert "web1: would be rolled back to snapshot-" in played.stdout
     assert not [call for call in cloud.control("calls") if not call["action"].startswith("Describe")]
     assert states(tmp_path, "run-12")["web1"] == "snapshotted"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import stage
+from support import stage
 
 from .conftest import Play
 

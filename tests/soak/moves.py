@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens next, drawn by chance: tasks, faults, and how they are put together."""
+"""What happens next, drawn at random: tasks, faults, and their combinations."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ ANSWERS: tuple[dict[str, Any], ...] = (
     *({"kind": "wrong_shape", "shape": shape} for shape in ("list", "string", "null", "infos_string", "no_ret_code")),
     {"kind": "endless_body"},
 )
-"""What may stand in place of an answer."""
+"""What may replace a response."""
 SLOW: tuple[dict[str, Any], ...] = ({"kind": "delay", "seconds": 2.2},)
-"""An answer past the time that a request may take, which passes for real: few of these are drawn."""
+"""Responses after the time limit of a request, which really passes: few of these are drawn."""
 QUIRKS: tuple[dict[str, Any], ...] = (
     {"kind": "strings"},
     {"kind": "null_infos"},
@@ -47,7 +47,7 @@ QUIRKS: tuple[dict[str, Any], ...] = (
     {"kind": "shift_pages"},
     {"kind": "missing_id_fails"},
 )
-"""The same answer in other words."""
+"""Different spellings of the same response."""
 ILLS: tuple[dict[str, Any], ...] = (
     {"kind": "fail_snapshot"},
     {"kind": "stuck_snapshot", "seconds": 40},
@@ -56,9 +56,9 @@ ILLS: tuple[dict[str, Any], ...] = (
     {"kind": "hang_stopping"},
     {"kind": "rollback_detaches"},
 )
-"""Work that goes another way."""
+"""Operations that end differently."""
 LONGEST_ILL = 60
-"""Seconds after which none of them shows any more."""
+"""Seconds after which all of them have ended."""
 
 
 def faults(random: Random) -> list[dict[str, Any]]:

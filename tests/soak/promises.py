@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be true of a task when it is over, held against the ledger of what was really done.
+"""The guarantees that a finished task must meet, checked against the ledger of what was really done.
 
 Each function yields a line for everything that is not as promised; ``docs/docsite/rst/guide_promises.rst`` has them all.
 """
@@ -95,7 +95,7 @@ def nothing_forgotten(run: Run, rest: Sequence[Run], world: World) -> Iterator[s
 
 
 def _in_doubt(msg: str) -> bool:
-    return any(word in msg for word in ("unknown", "no answer", "was lost", "may exist", "broke before", "HTTP status"))
+    return any(word in msg for word in ("unknown", "no answer", "no response", "was lost", "may exist", "broke before", "HTTP status"))
 
 
 def _taken_for_another(run: Run, effect: Effect, world: World) -> bool:
@@ -218,7 +218,7 @@ def broken(runs: Sequence[Run], world: World) -> list[Broken]:
 
 def foretold(check: Run, real: Run) -> list[Broken]:
     """Check mode said what the run after it did. Only where nothing was refused in either, and nobody was at work meanwhile."""
-    if real.refused or real.faulty or check.faulty or "time is up" in as_text(real.answer):
+    if real.refused or real.faulty or check.faulty or "timed out after" in as_text(real.answer):
         return []
     shown = [(bool(run.changed), run.answer.failed, run.answer.__dict__.get("diff"), _outcomes(run)) for run in (check, real)]
     return [] if shown[0] == shown[1] else [Broken("wrong", f"{real}: check mode foretold {shown[0]}, and it did {shown[1]}")]

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several users at work at the same virtual time, in an order that can be repeated."""
+"""Several users at the same virtual time, in a repeatable order."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many worlds one after the other, and the sum of what happened in them."""
+"""Runs many worlds, and adds up their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soak.promises import PROMISES, Broken
 from soak.world import IN_PLACE_OF_AN_ANSWER, Run, World
 
 A_WORLD = 100
-"""So many operations, about, before a new world begins: a full one offers little that is new."""
+"""Operations, about, per world: a full world shows little that is new."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An emulated cloud, the tasks that users run in front of it, and a ledger of what each of them really did.
+"""An emulated cloud, the tasks that users run against it, and a ledger of what each of them really did.
 
 The ledger is written where the cloud does its work, so it knows what the modules cannot: whether a request without an answer was
 carried out, and by whom.
@@ -27,16 +27,16 @@ from emulator.faults import KINDS
 from emulator.generations import GENERATIONS
 from emulator.server import Emulator
 from emulator.state import Snapshot, VmState
-from in_process import Answer, answer_of, as_on_a_host, told
+from support.in_process import Answer, answer_of, as_on_a_host, told
 
 from soak.simulation import START, Simulation
 
 WRITTEN = 32
-"""So many bytes at the beginning of a disk tell one state of it from another."""
+"""The first bytes of a disk, enough to tell its states apart."""
 LATENCIES = (0.01, 0.01, 0.01, 0.2, 1.5)
-"""Virtual seconds that a request or an answer takes on its way, drawn by chance."""
+"""Virtual seconds that a request or a response takes, drawn at random."""
 IN_PLACE_OF_AN_ANSWER = {name for name, kind in KINDS.items() if kind.replaces_answer} | {"delay"}
-"""Kinds of faults after which the caller has not got its answer."""
+"""Kinds of faults after which the caller has no response."""
 
 
 @dataclass(frozen=True)

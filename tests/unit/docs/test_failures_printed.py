@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 from emulator.errors import Reason
 from emulator.server import Emulator
 from emulator.state import VmState
-from in_process import told
+from support.collection import CHECKOUT
+from support.in_process import told
 
-PAGE = (stage.CHECKOUT / "docs" / "docsite" / "rst" / "guide_failures.rst").read_text()
+PAGE = (CHECKOUT / "docs" / "docsite" / "rst" / "guide_failures.rst").read_text()
 Run = Callable[..., Any]
 
 
@@ -58,33 +58,34 @@ def create(kind: str, **fault: Any) -> dict[str, Any]:
 
 def test_lost_answer(cloud: Emulator, snapshot: Run) -> None:
     cloud.add_faults(create("lose_answer", count=1))
-    assert printed(snapshot(), "created; the answer of the API was lost, the snapshot was found by its name")
+    assert printed(snapshot(), "created; the response was lost, and the snapshot was found by its name")
 
 
 def test_answer_lost_twice(cloud: Emulator, snapshot: Run) -> None:
     cloud.add_faults(create("drop"))
     assert printed(
         snapshot(),
-        "it is unknown whether the snapshot was made: twice no answer, and it is not listed; a repeat looks for it. …",
-        "… no answer to CreateSnapshot, and nothing listed for … s, so it was sent once more.",
-        "… the connection to … broke before the answer was complete …",
+        "it is unknown whether the snapshot was created: two requests got no response, and it is not listed",
+        "; run the task again to look for it. …",
+        "… no response to CreateSnapshot, and nothing listed for … s, so it was sent once more.",
+        "… the connection to … broke before the response was complete …",
     )
 
 
 def test_time_out(cloud: Emulator, snapshot: Run) -> None:
     cloud.add_faults(create("stuck_snapshot"))
     answer = snapshot(wait_timeout=60)
-    assert printed(answer, "time is up after … s", "; last seen …", "the work goes on", "run the same task again to wait for it")
+    assert printed(answer, "timed out after … s", "; last seen …", "the operation continues", "run the same task again to wait for it")
 
 
 def test_snapshot_that_ended_badly(cloud: Emulator, snapshot: Run) -> None:
     cloud.add_faults(create("fail_snapshot"))
-    assert printed(snapshot(), "… was created, but ended as …, and cannot be used")
+    assert printed(snapshot(), "… was created, but is …: it cannot be used")
 
 
 def test_wrong_key(snapshot: Run) -> None:
     answer = snapshot(private_key="not the key of this cloud, and long enough")
-    assert printed(answer, "… the signature is wrong … Check public_key and private_key.", "… Nothing was done.")
+    assert printed(answer, "… the signature is invalid … Check public_key and private_key.", "… Nothing was done.")
 
 
 def test_redirect_to_a_login_page(cloud: Emulator, snapshot: Run) -> None:
@@ -95,14 +96,14 @@ def test_redirect_to_a_login_page(cloud: Emulator, snapshot: Run) -> None:
 
 def test_page_of_a_proxy(cloud: Emulator, snapshot: Run) -> None:
     cloud.add_faults({"kind": "http_status", "status": 407})
-    assert printed(snapshot(), "… HTTP status …, and not an answer of the API: … Check api_url and the proxy variables.")
+    assert printed(snapshot(), "… HTTP status … and not a response of the API: … Check api_url and the proxy variables.")
 
 
 @pytest.mark.parametrize(
     ("host", "with_ca", "message"),
     [
-        ("127.0.0.1", False, "… the certificate of … is not trusted … Give the CA that signed it as ca_path."),
-        ("127.1", True, "… is not trusted … Check that api_url has the name or address that the certificate was made for."),
+        ("127.0.0.1", False, "… the certificate of … is not trusted … Set ca_path to the CA that signed it."),
+        ("127.1", True, "… is not trusted … Check that api_url uses a name or address of the certificate."),
     ],
 )
 def test_certificate(tmp_path: Path, run_alone: Run, monkeypatch: pytest.MonkeyPatch, host: str, with_ca: bool, message: str) -> None:
@@ -118,7 +119,7 @@ def test_quota(cloud: Emulator, snapshot: Run, disk: str) -> None:
     for number in range(10):
         cloud.state.add_snapshot(disk, f"old-{number}")
     answer = snapshot()
-    assert printed(answer, "… the disk has as many snapshots as it may have …")
+    assert printed(answer, "… the disk has reached its limit of snapshots …")
     assert answer.results[0]["ret_code"] == cloud.generation.codes[Reason.SNAPSHOT_LIMIT]
 
 
@@ -137,33 +138,35 @@ def test_vm_that_is_on(cloud: Emulator, run: Run) -> None:
 
 def test_two_of_one_name(cloud: Emulator, snapshot: Run, roll_back: Run, disk: str) -> None:
     cloud.state.add_snapshot(disk, "before", age=60)
-    assert printed(roll_back(), "… is ambiguous: …; give snapshot_ids")
-    assert printed(snapshot(name="before"), "… snapshots named …: …", "The newest counts.")
+    assert printed(roll_back(), "… is ambiguous: …; use snapshot_ids to choose one")
+    assert printed(snapshot(name="before"), "… snapshots named …: …", "The newest is used.")
 
 
 def test_marker_that_is_taken(cloud: Emulator, roll_back: Run, disk: str) -> None:
     cloud.state.add_snapshot(disk, "m", remark="somebody else's")
-    message = "marker_name … is taken by …, which marks no rollback to …: choose another marker_name, or delete that snapshot"
+    message = "marker_name … is already used by …, which is not a marker for …: choose another marker_name, or delete that snapshot"
     assert printed(roll_back(marker_name="m"), message)
 
 
 def test_rollback_without_its_marker_and_once_more_with_the_vm_off(cloud: Emulator, roll_back: Run) -> None:
     cloud.add_faults(create("refuse", ret_code=2500, count=1))
     answer = roll_back(marker_name="m")
-    message = ", but the marker … is not made: do not repeat the task once the VM was started, it would roll back again"
-    assert printed(answer, "rolled back", message) and answer.results[0]["outcome"] == "rolled_back"
+    message = (", but the marker … was not created: …", "do not run the task again after starting the VM, because it would roll back again")
+    assert printed(answer, "rolled back", *message) and answer.results[0]["outcome"] == "rolled_back"
     assert [roll_back(marker_name="m").results[0]["outcome"] for _turn in range(2)] == ["rolled_back", "already_done"]
 
 
-def test_rollback_that_is_not_over_in_time(cloud: Emulator, roll_back: Run) -> None:
+def test_rollback_that_times_out(cloud: Emulator, roll_back: Run) -> None:
     cloud.state.rollback_seconds = 600
-    common = "run the same task again: it joins the rollback while it runs, and once it is over rolls back again"
-    assert printed(roll_back(wait_timeout=1), common, ", so look before you do")
-    assert printed(roll_back(wait_timeout=1, marker_name="m"), common, "and makes the marker …; leave the VM off until then")
+    common = "run the same task again: it joins the rollback if that is still running, and otherwise rolls back again"
+    assert printed(roll_back(wait_timeout=1), common, ", so check the disk first")
+    assert printed(roll_back(wait_timeout=1, marker_name="m"), common, "and creates the marker …; keep the VM off until then")
 
 
 def test_answer_to_a_rollback_lost_twice(cloud: Emulator, roll_back: Run) -> None:
     cloud.add_faults({"action": "RollbackSnapshot", "kind": "drop"})
     answer = roll_back()
-    assert printed(answer, "it is unknown whether the disk was rolled back: twice no answer; leave its VM off, and run the task again")
-    assert printed(answer, "… no answer to RollbackSnapshot, none seen at work for … s, so it was tried once more.")
+    assert printed(
+        answer, "it is unknown whether the disk was rolled back: two requests got no response; keep its VM off, and run the task again"
+    )
+    assert printed(answer, "… no response to RollbackSnapshot, and no rollback seen for … s, so it was tried once more.")

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 
 import pytest
-import stage
+from support.collection import CHECKOUT
 
-PLUGINS = stage.CHECKOUT / "plugins"
+PLUGINS = CHECKOUT / "plugins"
 OURS = "ansible_collections.ucloudstack.cloud.plugins."
-PICTURE = re.search(r"```text\n(.*?)```", (stage.CHECKOUT / "docs" / "contributing.md").read_text(), re.DOTALL)
+PICTURE = re.search(r"```text\n(.*?)```", (CHECKOUT / "docs" / "contributing.md").read_text(), re.DOTALL)
 SIDES = [line.partition("#")[0].split("|") for line in (PICTURE[1] if PICTURE else "").splitlines()]
 PLACES = {
     name: (row, side if len(sides) > 1 else None)

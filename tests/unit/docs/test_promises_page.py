@@ -9,15 +9,13 @@ import inspect
 import re
 
 import pytest
-import stage
 from soak import promises
+from support.collection import CHECKOUT
 
-PAGE = (stage.CHECKOUT / "docs" / "docsite" / "rst" / "guide_promises.rst").read_text()
+PAGE = (CHECKOUT / "docs" / "docsite" / "rst" / "guide_promises.rst").read_text()
 NAMED = sorted(set(re.findall(r"``(test_\w+)``", PAGE)))
 THERE = {
-    name
-    for file in (stage.CHECKOUT / "tests").rglob("test_*.py")
-    for name in re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)
+    name for file in (CHECKOUT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)
 }
 
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An emulator with a clock that only a test moves, and a caller that signs with the vendor's own function."""
+"""An emulator with a clock that only the test advances, and a caller that signs with the function of the vendor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock:
         return self.now
 
     def pass_seconds(self, seconds: float) -> None:
-        """Time goes by."""
+        """Advance the clock."""
         self.now += seconds
 
 
@@ -41,7 +41,7 @@ def _session() -> requests.Session:
 
 @dataclass
 class Caller:
-    """Sends signed calls to an emulator and gives the parsed answer."""
+    """Sends signed calls to an emulator and returns the parsed response."""
 
     emulator: Emulator
     session: requests.Session = field(default_factory=_session)
@@ -53,7 +53,7 @@ class Caller:
 
     @property
     def generation(self) -> Generation:
-        """What the emulator speaks."""
+        """The generation of the emulator."""
         return self.emulator.generation
 
     def no(self, reason: Reason | None) -> int:
@@ -70,7 +70,7 @@ class Caller:
         return "Snapshoting" if self.generation.shows_snapshoting else self.says(settled)
 
     def form(self, action: str, **params: Any) -> dict[str, str]:
-        """The signed, flat form of a call. A parameter given as None is left out."""
+        """The signed, flat form of a call. Parameters that are None are omitted."""
         named = {"Action": action, "Region": "cn", "Zone": "zone-01", **params}
         flat = {name: str(value) for name, value in named.items() if value is not None and not isinstance(value, list)}
         for name, values in params.items():
@@ -84,7 +84,7 @@ class Caller:
         return self.session.post(self.emulator.api_url, data=self.form(action, **params), timeout=5, allow_redirects=False)
 
     def __call__(self, action: str, **params: Any) -> dict[str, Any]:
-        """The answer of a call."""
+        """The response of a call."""
         response = self.send(action, **params)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
@@ -101,7 +101,7 @@ class Caller:
         return found
 
     def ids(self, action: str, **params: Any) -> list[str]:
-        """Ids of what a Describe lists, in its order."""
+        """The ids that a Describe lists, in order."""
         name = {"DescribeSnapshot": "SnapshotID", "DescribeDisk": "DiskID", "DescribeVMInstance": "VMID"}[action]
         return [info[name] for info in self(action, **params)["Infos"]]
 
@@ -125,7 +125,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def generation() -> str:
-    """What the emulator speaks; a test that holds in every generation is parametrized with it."""
+    """The generation of the emulator; a test for every generation is parametrized with it."""
     return "1.x"
 
 

@@ -168,7 +168,7 @@ def test_crash_while_removing(state: State, clock: Any, monkeypatch: pytest.Monk
     assert (state.find_snapshots(), list(state.directory.glob("*/*.img"))) == ([], [state.image(disk)])
 
 
-def test_work_goes_on_after_a_restart(state: State, clock: Any) -> None:
+def test_work_continues_after_a_restart(state: State, clock: Any) -> None:
     vm, disk = state.add_vm("web", boot_gb=1, settled=False), state.add_disk("data", 1)
     snapshot = state.create_snapshot(disk, "before")
     reopen(state)
@@ -178,7 +178,7 @@ def test_work_goes_on_after_a_restart(state: State, clock: Any) -> None:
     assert (state.vm(vm).state, state.snapshot(snapshot).status, state.disk(disk).status) == ("Running", "Normal", "Unbound")
 
 
-def test_a_rollback_that_detaches_goes_on_after_a_restart(state: State, clock: Any) -> None:
+def test_a_rollback_that_detaches_continues_after_a_restart(state: State, clock: Any) -> None:
     vm = state.add_vm("web", boot_gb=1, state=VmState.STOPPED)
     (boot,) = state.find_disks(vm_id=vm)
     state.rollback_snapshot(state.add_snapshot(boot, "before"), boot, detaches=True)

@@ -110,7 +110,7 @@ def test_limit_counts_what_is_not_deleted(call: Any, clock: Any, disk: str) -> N
     assert call.code("CreateSnapshot", DiskID=disk, Name="fits") == 0
 
 
-def test_limit_of_zero_is_none(tmp_path: Path, clock: Any, generation: str) -> None:
+def test_limit_of_zero_is_no_limit(tmp_path: Path, clock: Any, generation: str) -> None:
     with Emulator(tmp_path / "state", snapshot_limit=0, snapshot_seconds=0, generation=generation, clock=clock) as emulator:
         disk = emulator.state.add_disk("data", 1)
         for number in range(12):

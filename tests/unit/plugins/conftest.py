@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of modules share: disks, other people at work in the same cloud, and short ways to ask what came of a task."""
+"""Fixtures for the tests of modules: disks, other users of the same cloud, and the results of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from emulator.server import Emulator
-from in_process import told
+from support.in_process import told
 
 Act = Callable[[], object]
 
@@ -41,25 +41,25 @@ def disks(cloud: Emulator) -> list[str]:
 
 @pytest.fixture
 def place(cloud: Emulator) -> Callable[..., str]:
-    """``place(disk, "x", status="Pondering")``: a snapshot in any status, those too that the emulator itself never reaches."""
+    """``place(disk, "x", status="Pondering")``: a snapshot in any status, also in those that the emulator never reaches."""
     return cloud.state.add_snapshot
 
 
 @pytest.fixture
 def writes(cloud: Emulator) -> Callable[[], list[str]]:
-    """``writes()``: the actions of all calls that change something, in their order, those that were refused too."""
+    """``writes()``: the actions of all calls that change something, in order, including rejected ones."""
     return lambda: [call["action"] for call in cloud.calls() if not call["action"].startswith("Describe")]
 
 
 @pytest.fixture
 def taken(cloud: Emulator) -> Callable[[str], bool]:
-    """``taken("a b")``: whether the API lets a snapshot of this name be created; in 2026 few characters are allowed."""
+    """``taken("a b")``: whether the API accepts this name for a snapshot; 2026 allows few characters."""
     return lambda name: cloud.generation.name_rule.pattern.fullmatch(name) is not None
 
 
 @pytest.fixture
 def refusal(cloud: Emulator) -> Callable[[dict[str, Any]], str]:
-    """``refusal(entry)``: how a message begins to name the refusal of this entry of the results, with the id that 2026 gives requests."""
+    """``refusal(entry)``: how a message names the rejection of this result, with the request id of 2026."""
 
     def words(entry: dict[str, Any]) -> str:
         assert bool(entry["request_id"]) == cloud.generation.request_ids
@@ -81,7 +81,7 @@ def named(cloud: Emulator) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def meanwhile(cloud: Emulator, virtual_time: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """``meanwhile(act, after=5)`` or ``meanwhile(act, when=condition)``: what somebody else does, before the next call is served."""
+    """``meanwhile(act, after=5)`` or ``meanwhile(act, when=condition)``: what another user does before the next call is served."""
     planned: list[tuple[Callable[[], object], Act]] = []
     lock, advance = threading.RLock(), cloud.state.advance
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 import yaml
+from support.collection import CHECKOUT
 
-ROLES = sorted(path.parent for path in (stage.CHECKOUT / "roles").glob("*/tasks"))
-TASK_FILES = sorted((stage.CHECKOUT / "roles").glob("*/tasks/*.yml"))
+ROLES = sorted(path.parent for path in (CHECKOUT / "roles").glob("*/tasks"))
+TASK_FILES = sorted((CHECKOUT / "roles").glob("*/tasks/*.yml"))
 CONTROLLER = ("ansible.builtin.stat", "ansible.builtin.slurp", "ansible.builtin.file", "ansible.builtin.copy", "ansible.builtin.find")
 """What the roles do with files, they do where the manifest is."""
 
@@ -29,7 +29,7 @@ def tasks(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def named(path: Path) -> str:
-    return "/".join(path.relative_to(stage.CHECKOUT / "roles").parts)
+    return "/".join(path.relative_to(CHECKOUT / "roles").parts)
 
 
 @pytest.mark.parametrize("path", TASK_FILES, ids=named)

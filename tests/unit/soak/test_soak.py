@@ -14,7 +14,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils import _apply, _
 from soak.tally import Tally, soak, soak_world
 
 
-def test_nothing_is_made_twice_lost_or_wrong() -> None:
+def test_nothing_is_created_twice_lost_or_wrong() -> None:
     tally = soak(300, seed=1)
     assert tally.operations >= 300 and tally.broken == []
     assert 0.15 < tally.faulty / tally.requests < 0.3 and tally.writes and tally.retries and tally.adoptions
@@ -48,7 +48,7 @@ def disks_do_not_count(patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_waited_for(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_present, "_made", lambda step, *rest: replace(step, do="done"))
+    patch.setattr(_present, "_created", lambda step, *rest: replace(step, do="done"))
 
 
 def a_rollback_is_done_when_it_is_accepted(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,9 @@ def markers_are_not_seen(patch: pytest.MonkeyPatch) -> None:
 
 def a_time_out_forgets(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        _plan, "timed_out", lambda step, *rest: replace(step, do="done", outcome="failed", failed=True, snapshot_id=None, msg="time is up")
+        _plan,
+        "timed_out",
+        lambda step, *rest: replace(step, do="done", outcome="failed", failed=True, snapshot_id=None, msg="timed out after 1 s"),
     )
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ucloudstack.cloud.plugins.filter import expired_snapshots as plugin
-from conftest import COLLECTIONS
+from support import stage
+from support.collection import COLLECTIONS
 
 NOW = 1_795_428_000
 """2026-11-23T10:00:00Z"""
@@ -25,7 +25,7 @@ Record = dict[str, Any]
 
 
 def record(snapshot_id: str, name: str, days: float, **more: Any) -> Record:
-    """A snapshot so many days old."""
+    """A snapshot that many days old."""
     return {
         "snapshot_id": snapshot_id,
         "disk_id": "disk-1",
@@ -238,7 +238,7 @@ def test_now_in_any_spelling_is_the_same_moment(now: Any) -> None:
     assert [expired(FIVE, older_than=14 * DAY - more, now=now) for more in (0, 1)] == ["ab", "abc"]
 
 
-def test_now_is_the_present_unless_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_now_is_the_current_time_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW + 0.5)
     assert expired(FIVE, older_than="14d", now=None) == "abc"
 
@@ -295,11 +295,11 @@ def test_bad_policy_is_one_line(policy: dict[str, Any], words: str) -> None:
         ["n-a"],
         [[]],
         iter(FIVE),
-        *([{k: v for k, v in FIVE[0].items() if k != key}] for key in sorted(plugin.NEEDED)),
+        *([{k: v for k, v in FIVE[0].items() if k != key}] for key in sorted(plugin.REQUIRED_KEYS)),
     ],
 )
 def test_what_is_no_list_of_records_is_one_line(records: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match="give a list of snapshot records, such as the snapshots of snapshot_info"):
+    with pytest.raises(AnsibleFilterError, match="the input must be a list of snapshot records, such as the snapshots of snapshot_info"):
         expired(records, keep_last=1)
 
 
@@ -337,8 +337,8 @@ PLAY = """
       register: confused
     - ansible.builtin.assert:
         that:
-          - refused is failed and 'neither keep_last nor older_than is given' in refused.msg
-          - confused is failed and 'give a list of snapshot records' in confused.msg
+          - refused is failed and 'neither keep_last nor older_than is set' in refused.msg
+          - confused is failed and 'the input must be a list of snapshot records' in confused.msg
 """
 
 

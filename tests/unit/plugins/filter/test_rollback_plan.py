@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``rollback_plan``: which snapshots a host is put back to, and when it is refused; as tables, and for any snapshots at all."""
+"""``rollback_plan``: which snapshots a host is rolled back to, and when it is refused; as tables, and for arbitrary snapshots."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(snapshot_id: str, disk_id: str, **more: Any) -> Record:
 
 
 def marker(disk: int, number: int, **more: Any) -> Record:
-    """What marks the disk as put back to its snapshot of the run."""
+    """The marker of a rollback of the disk to its snapshot of the run."""
     made = {"remark": f"ucloudstack.cloud marker target=s{disk}", "created_at": f"2026-11-23T10:{number:02}:0{disk}Z"}
     return record(f"r{number}-{disk}", f"d{disk}", **{"name": f"{NAME}-r{number}", **made, **more})
 
@@ -50,7 +50,7 @@ S1, S2 = TWO = [record("s1", "d1"), record("s2", "d2")]
 
 
 def others(count: int, **more: Any) -> list[Record]:
-    """So many more snapshots of the first disk."""
+    """That many more snapshots of the first disk."""
     return [record(f"x{number}", "d1", **{"name": f"x{number}", "remark": "", **more}) for number in range(count)]
 
 
@@ -103,7 +103,7 @@ def test_disk_that_its_own_rollback_left_detached_is_rolled_back_and_attached_ag
     left = {**VM, "state": "Stopped", "disk_ids": ["d1"]}
     found = plan(run=RESTORING, vm=left, own={"vm_id": "vm-1", "disk_ids": ["d1"]})
     assert (found["msg"], found["disk_ids"], found["attach_to"]["d2"]) == ("", ["d1", "d2"], "vm-1")
-    assert plan(run=RESTORING, vm={**left, "state": "Running"})["msg"] == "d2 is not attached to vm-1 any more"
+    assert plan(run=RESTORING, vm={**left, "state": "Running"})["msg"] == "d2 is no longer attached to vm-1"
 
 
 # ---- found
@@ -168,11 +168,11 @@ def test_run_whose_name_begins_like_another() -> None:
     run = {**RUN, "snapshots": []}
     assert plan([*TWO, *of_ten], run=run)["snapshot_ids"] == ["s1", "s2"]
     assert plan([*TWO, *of_ten], run=run, run_id="patch-10")["snapshot_ids"] == ["t1", "t2"]
-    assert plan(of_ten, run=run)["msg"] == f"d1 has no snapshot {NAME}; it has those of patch-10"
-    assert plan(TWO, run=run, run_id="patch-10")["msg"] == "d1 has no snapshot n-patch-10; it has those of patch-1"
+    assert plan(of_ten, run=run)["msg"] == f"d1 has no snapshot {NAME}; it has snapshots of patch-10"
+    assert plan(TWO, run=run, run_id="patch-10")["msg"] == "d1 has no snapshot n-patch-10; it has snapshots of patch-1"
 
 
-def test_runs_that_a_host_could_go_back_to_are_named() -> None:
+def test_runs_that_a_host_could_be_restored_to_are_named() -> None:
     def other(run_id: str, **change: str) -> Record:
         return {**S1, "name": f"n-{run_id}", "remark": REMARK.replace("patch-1", run_id), **change}
 
@@ -184,7 +184,7 @@ def test_runs_that_a_host_could_go_back_to_are_named() -> None:
         other("e", remark="by hand"),
         other("f", name="f"),
     ]
-    assert plan(there, run=BARE)["msg"] == f"d1 has no snapshot {NAME}; it has those of a, b"
+    assert plan(there, run=BARE)["msg"] == f"d1 has no snapshot {NAME}; it has snapshots of a, b"
     assert (
         plan([other("g", remark=REMARK.replace("vm-1", "vm-11").replace("patch-1", "g"))], run=BARE)["msg"] == f"d1 has no snapshot {NAME}"
     )
@@ -219,11 +219,11 @@ ODD_REMARKS = [
         (but(disk_id="d3"), f"d2 has no snapshot {NAME}"),
         (but(disk_id="d1"), f"d1 has 2 snapshots {NAME}, s1 and s2: delete the wrong one"),
         *(
-            (but(remark=odd), f"d2 has a snapshot {NAME} with the remark {odd!r}, and that of the run would be {REMARK!r}")
+            (but(remark=odd), f"d2 has a snapshot {NAME} with the remark {odd!r}, but the remark of the run is {REMARK!r}")
             for odd in ODD_REMARKS
         ),
         *(
-            (but(status=status), f"d2 has a snapshot {NAME} that is {status}")
+            (but(status=status), f"d2 has a snapshot {NAME} whose status is {status}")
             for status in ("Createing", "Failure", "Deleting", "Deleted", "Released", "Pondering", "Norma", "")
         ),
     ],
@@ -252,29 +252,29 @@ def test_two_candidates() -> None:
     )
 
 
-ELSEWHERE = "the run patch-1 was made of vm-1, and the host is vm-2 now"
+ELSEWHERE = "run patch-1 was created for vm-1, but the host is now vm-2"
 
 
 @pytest.mark.parametrize(
     ("options", "msg"),
     [
-        ({"vm": {}}, "the VM vm-1 does not exist"),
-        ({"vm": None}, "the VM vm-1 does not exist"),
-        ({"vm": {**VM, "disk_ids": ["d1"]}}, "d2 is not attached to vm-1 any more"),
-        ({"vm": {"vm_id": "vm-1", "state": "Running"}}, "d1 is not attached to vm-1 any more"),
+        ({"vm": {}}, "VM vm-1 does not exist"),
+        ({"vm": None}, "VM vm-1 does not exist"),
+        ({"vm": {**VM, "disk_ids": ["d1"]}}, "d2 is no longer attached to vm-1"),
+        ({"vm": {"vm_id": "vm-1", "state": "Running"}}, "d1 is no longer attached to vm-1"),
         ({"own": {"vm_id": "vm-2", "disk_ids": ["d1", "d2"]}}, ELSEWHERE),
         ({"own": {"vm_id": "vm-2", "disk_ids": []}}, ELSEWHERE),
-        ({**NO_VM, "own": BARE}, "the run patch-1 was made of disks without a VM, and the host is vm-1 now"),
-        ({"own": {"vm_id": "vm-1", "disk_ids": ["d1"]}}, "d2 is not a disk of the host any more"),
-        ({"own": {"vm_id": "", "disk_ids": ["d3"]}}, "d1 is not a disk of the host any more"),
-        ({"disk_ids": ["d1", "d9"]}, "d9 is no disk of the run patch-1"),
-        ({"run": {"vm_id": "vm-1", "disk_ids": []}}, "no disk of the run patch-1 is known"),
-        ({"run": {}, "vm": {}}, "no disk of the run patch-1 is known"),
-        ({"run": {}, "disk_ids": ["d1"]}, "no disk of the run patch-1 is known"),
+        ({**NO_VM, "own": BARE}, "run patch-1 was created for disks without a VM, but the host is now vm-1"),
+        ({"own": {"vm_id": "vm-1", "disk_ids": ["d1"]}}, "d2 is no longer a disk of the host"),
+        ({"own": {"vm_id": "", "disk_ids": ["d3"]}}, "d1 is no longer a disk of the host"),
+        ({"disk_ids": ["d1", "d9"]}, "d9 is not a disk of run patch-1"),
+        ({"run": {"vm_id": "vm-1", "disk_ids": []}}, "no disks are known for run patch-1"),
+        ({"run": {}, "vm": {}}, "no disks are known for run patch-1"),
+        ({"run": {}, "disk_ids": ["d1"]}, "no disks are known for run patch-1"),
     ],
 )
 @pytest.mark.parametrize("marked", [[], [marker(1, 1), marker(2, 1)]])
-def test_host_that_is_not_what_it_was(options: dict[str, Any], msg: str, marked: list[Record]) -> None:
+def test_host_whose_disks_or_vm_changed(options: dict[str, Any], msg: str, marked: list[Record]) -> None:
     found = plan([*TWO, record("s9", "d9"), *marked], **options)
     assert found["msg"] == msg
     assert found["already"] == "" and "s9" not in found["snapshot_ids"]
@@ -318,14 +318,16 @@ def test_disks_that_are_not_asked_for_may_be_elsewhere() -> None:
 def test_full_disks(there: list[Record], options: dict[str, Any], more: int) -> None:
     msg = plan([*TWO, *there], **options)["msg"]
     count = sum(each["disk_id"] == "d1" for each in [*TWO, *there])
-    said = f"d1 has {count} snapshots and may have {options['limit']}, and {more} more would be made"
+    said = f"d1 has {count} snapshots, the limit is {options['limit']}, and {more} more would be created"
     assert msg.startswith(said) if more else msg == ""
 
 
 def test_snapshots_that_could_go_are_those_of_this_tool_but_never_the_one_to_go_back_to() -> None:
     ours, theirs = others(3, remark="ucloudstack.cloud run=patch-0 vm=vm-1 disks=2"), others(4, remark="ucloudstack.cloudy")
-    assert plan([*TWO, *theirs], limit=5)["msg"].endswith("; 0 of them are of this tool and could go")
-    assert plan([*TWO, *ours, *theirs, *others(1, remark=None)], limit=5)["msg"].endswith("; 3 of them are of this tool and could go")
+    assert plan([*TWO, *theirs], limit=5)["msg"].endswith("; 0 of them, created by this collection, can be pruned")
+    assert plan([*TWO, *ours, *theirs, *others(1, remark=None)], limit=5)["msg"].endswith(
+        "; 3 of them, created by this collection, can be pruned"
+    )
 
 
 # ---- markers
@@ -338,7 +340,7 @@ TWICE = [*BOTH, marker(1, 2), marker(2, 2)]
 NINE = [marker(1, 9), marker(2, 9)]
 RESTORED = {**RUN, "state": "restored"}
 FIRST, SECOND = ({**RESTORING, "marker": f"{NAME}-r{number}"} for number in (1, 2))
-MIXED = " of its disks was put back to n-patch-1 before, and may have changed since: snapshot_rollback_again=true puts all of them back"
+MIXED = " had been rolled back to n-patch-1 before, and may have changed since: set snapshot_rollback_again=true to roll back all disks"
 
 
 @pytest.mark.parametrize(
@@ -362,18 +364,18 @@ MIXED = " of its disks was put back to n-patch-1 before, and may have changed si
         (BOTH, {"again": True, "vm": OFF}, 2, ""),
         (TWICE, {"again": True}, 3, ""),
         ([marker(1, 8), marker(2, 8)], {"again": True}, 9, ""),
-        (NINE, {"again": True}, 10, f"it was put back to {NAME} 9 times, and there is no name left for another marker: use a new run"),
+        (NINE, {"again": True}, 10, f"already rolled back to {NAME} 9 times, and no marker names are left: use a new run"),
         (
             NINE,
             {"again": True, "limit": 1},
             10,
-            f"it was put back to {NAME} 9 times, and there is no name left for another marker: use a new run",
+            f"already rolled back to {NAME} 9 times, and no marker names are left: use a new run",
         ),
         # Each disk by itself.
         (PART, {"disk_ids": ["d1"]}, 1, "at 2026-11-23T10:01:01Z"),
         (PART, {"disk_ids": ["d2"]}, 1, ""),
         (PART, {"disk_ids": ["d1"], "again": True}, 2, ""),
-        # Broken off: it goes on, unless the VM has run since with half of its disks back.
+        # Interrupted: it is resumed, unless the VM has run since with only half of its disks rolled back.
         (PART, {"vm": OFF}, 1, ""),
         (PART, {"vm": OFF, "run": BARE}, 1, ""),
         (PART, {"vm": OFF, "run": RESTORING}, 1, ""),
@@ -389,14 +391,14 @@ MIXED = " of its disks was put back to n-patch-1 before, and may have changed si
         (PART, {"again": True}, 2, ""),
         (PART, {"again": True, "run": RESTORED, "vm": OFF}, 2, ""),
         (PART, {"again": True, "run": FIRST}, 2, ""),
-        # All disks are back, but the VM was not started any more.
+        # All disks are rolled back, but the VM was not started.
         (BOTH, {"run": RESTORING, "vm": OFF}, 1, ""),
         (BOTH, {"run": FIRST, "vm": OFF}, 1, ""),
         (BOTH, {"run": FIRST, "vm": OFF, "again": True}, 1, ""),
         (BOTH, {"run": FIRST, "vm": {**VM, "state": "Stopping"}}, 1, ""),
         (BOTH, {"run": FIRST}, 1, "at 2026-11-23T10:01:02Z"),
         (BOTH, {"run": FIRST, "again": True}, 2, ""),
-        # Broken off before the first disk was put back once more.
+        # A repeated rollback, interrupted before the first disk.
         (BOTH, {"run": SECOND, "vm": OFF}, 2, ""),
         (BOTH, {"run": SECOND, "vm": OFF, "again": True}, 2, ""),
         (BOTH, {"run": SECOND}, 1, "at 2026-11-23T10:01:02Z"),
@@ -411,7 +413,7 @@ def test_markers(marked: list[Record], options: dict[str, Any], number: int, out
         assert found["backup"] in ("", f"{NAME}-b{number}")
 
 
-def test_disks_without_a_vm_that_were_put_back_in_part() -> None:
+def test_disks_without_a_vm_that_were_rolled_back_in_part() -> None:
     two = [{**each, "remark": "ucloudstack.cloud run=patch-1 vm= disks=2"} for each in TWO]
     run = NO_VM["run"]
     assert plan([*two, *PART], **NO_VM)["msg"] == plan([*two, *PART], run={**run, "state": "restoring"}, vm={})["msg"] == ""
@@ -440,24 +442,29 @@ NOT_OURS = [{"remark": "by hand"}, {"remark": ""}, {"remark": None}, {"remark": 
 
 
 @pytest.mark.parametrize("change", NOT_OURS, ids=str)
-def test_foreign_snapshot_with_the_name_of_a_copy_is_seen_before_the_vm_is_stopped(change: dict[str, Any]) -> None:
+def test_foreign_snapshot_with_the_name_of_a_backup_or_marker_is_found_before_the_vm_is_stopped(change: dict[str, Any]) -> None:
     """The module would refuse it, and by then the VM is off."""
     taken = [*TWO, marker(1, 1, **change)]
     for options in ({}, {"again": True}, {"vm": OFF}, {"run": BARE}):
-        assert plan(taken, **options)["msg"] == f"d1 has a snapshot {NAME}-r1, r1-1, that is no copy of this rollback: delete it"
+        assert (
+            plan(taken, **options)["msg"]
+            == f"d1 has a snapshot {NAME}-r1, r1-1, that is not a backup or marker of this rollback: delete it"
+        )
     assert plan(taken, disk_ids=["d2"])["msg"] == ""
     assert plan([*taken, marker(2, 1)], vm=OFF)["msg"].startswith(f"d1 has a snapshot {NAME}-r1, r1-1,")
     kept = [*TWO, backup(2, 1, **change)]
     assert plan(kept)["msg"] == ""
-    assert plan(kept, backup=True)["msg"] == f"d2 has a snapshot {NAME}-b1, b1-2, that is no copy of this rollback: delete it"
+    assert (
+        plan(kept, backup=True)["msg"] == f"d2 has a snapshot {NAME}-b1, b1-2, that is not a backup or marker of this rollback: delete it"
+    )
     assert plan([*kept, *BOTH], backup=True)["already"]
     assert plan([*TWO, *BOTH, marker(1, 3, **change)], again=True)["msg"] == ""
 
 
 def test_marker_of_another_snapshot_marks_nothing() -> None:
-    """The run was made anew since."""
-    made_anew = [record("s3", "d1"), record("s4", "d2")]
-    assert plan([*made_anew, *BOTH], run=BARE)["already"] == ""
+    """The run was created again since."""
+    recreated = [record("s3", "d1"), record("s4", "d2")]
+    assert plan([*recreated, *BOTH], run=BARE)["already"] == ""
 
 
 # ---- the VM
@@ -505,12 +512,12 @@ def test_power_state_is_that_of_the_run(known: str | None, now: str, power_state
         [NAME],
         [[]],
         iter(TWO),
-        *([{k: v for k, v in S1.items() if k != key}, S2] for key in sorted(plugin.NEEDED)),
+        *([{k: v for k, v in S1.items() if k != key}, S2] for key in sorted(plugin.REQUIRED_KEYS)),
     ],
 )
 def test_what_is_no_list_of_records_is_one_line(records: Any) -> None:
     with pytest.raises(
-        AnsibleFilterError, match=r"^rollback_plan: give a list of snapshot records, such as the snapshots of snapshot_info\.$"
+        AnsibleFilterError, match=r"^rollback_plan: the input must be a list of snapshot records, such as the snapshots of snapshot_info\.$"
     ):
         plan(records)
 
@@ -519,8 +526,8 @@ ODD_SNAPSHOTS: list[Any] = ["s1", ["s1"], [{"id": "s1"}], {"s1": {}}, 7]
 
 
 @pytest.mark.parametrize("run", [None, "patch-1", [RUN], *({**RUN, "snapshots": odd} for odd in ODD_SNAPSHOTS)])
-def test_run_that_is_no_entry_of_a_manifest_is_one_line(run: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"^rollback_plan: run is no entry of a manifest: [^\n]*$"):
+def test_run_that_is_not_a_manifest_entry_fails_in_one_line(run: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^rollback_plan: run is not an entry of a manifest: [^\n]*$"):
         plan(run=run)
 
 

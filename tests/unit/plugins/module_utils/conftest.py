@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of the client share: time that only sleeps move, endpoints that answer as a test says, and their certificates."""
+"""Fixtures for the tests of the client: time that passes only in sleeps, scripted endpoints, and their certificates."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Request:
 
 
 Answer = Callable[[Request], Any]
-"""What a server of these tests does with a request: the bytes to answer, or None to say nothing."""
+"""How a server of these tests responds to a request: with these bytes, or, if None, not at all."""
 
 
 def reply(body: Any, status: int = 200, **headers: str) -> bytes:

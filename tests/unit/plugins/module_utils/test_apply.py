@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _report, _snapshots
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _results, _snapshots
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Task, Unit
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
@@ -40,7 +40,7 @@ def script(*steps: Step) -> Callable[[Seen, Progress, float], Step]:
 
 
 def carry_out(task: Task, *units: Unit) -> None:
-    task.plan(units, task.look(disk_ids=[unit.disk_id for unit in units]))
+    task.plan(units, task.read(disk_ids=[unit.disk_id for unit in units]))
     task.carry_out(units)
 
 
@@ -64,14 +64,14 @@ def test_no_units_mean_no_calls(cloud: Emulator, new_task: NewTask) -> None:
 
 def test_one_poll_asks_for_100_ids_and_never_for_one_disk_each(cloud: Emulator, disks: list[str], new_task: NewTask) -> None:
     ids = [cloud.state.add_snapshot(disks[number % 5], "x") for number in range(250)]
-    seen = new_task(60).look(snapshot_ids=ids)
+    seen = new_task(60).read(snapshot_ids=ids)
     assert set(seen.snapshots) == set(ids) and seen.disks == frozenset()
     assert [sum("SnapshotIDs" in key for key in call["params"]) for call in cloud.calls()] == [100, 100, 50]
 
 
-def test_look_at_disks_vouches_for_them_and_for_no_others(cloud: Emulator, disks: list[str], new_task: NewTask) -> None:
+def test_listing_of_disks_is_complete_for_them_and_for_no_others(cloud: Emulator, disks: list[str], new_task: NewTask) -> None:
     snapshots = {each: cloud.state.add_snapshot(each, "x") for each in disks}
-    seen = new_task(60).look(disk_ids=disks[:2])
+    seen = new_task(60).read(disk_ids=disks[:2])
     assert (set(seen.snapshots), seen.disks) == ({snapshots[each] for each in disks[:2]}, frozenset(disks[:2]))
 
 
@@ -88,7 +88,7 @@ def test_disks_of_a_large_account_are_read_one_by_one_and_side_by_side(
         return read(*args)
 
     monkeypatch.setattr(_snapshots, "_of_disk", reading)
-    seen = new_task(60).look(disk_ids=disks[:2])
+    seen = new_task(60).read(disk_ids=disks[:2])
     first, *others = (call["params"].get("DiskID") for call in cloud.calls())
     assert (list(seen.snapshots), first, set(others)) == ([snapshot], None, set(disks[:2]))
 
@@ -118,18 +118,18 @@ def test_a_write_is_sent_once_for_each_decision(cloud: Emulator, disk: str, new_
     assert [(sent.do, sent.result) for sent in unit.progress.sent] == [("create", "accepted")]
 
 
-@pytest.mark.parametrize("do", ["look", "wait", "done"])
+@pytest.mark.parametrize("do", ["list", "wait", "done"])
 def test_nothing_but_the_three_writes_is_ever_sent(cloud: Emulator, disk: str, new_task: NewTask, do: Any) -> None:
     cloud.state.add_snapshot(disk, "x")
     carry_out(new_task(5), Unit(script(Step(do, "rolled_back", disk, cloud.state.find_snapshots()[0])), disk))
     assert {call["action"] for call in cloud.calls()} == {"DescribeSnapshot"}
 
 
-def test_look_is_carried_out_at_once_and_decided_again(cloud: Emulator, disk: str, new_task: NewTask, virtual_time: Any) -> None:
+def test_list_step_is_executed_at_once_and_decided_again(cloud: Emulator, disk: str, new_task: NewTask, virtual_time: Any) -> None:
     snapshot = cloud.state.add_snapshot(disk, "x")
     task = new_task(60)
-    unit = Unit(lambda seen, progress, now: done(disk) if disk in seen.disks else Step("look", "created", disk), disk)
-    task.plan([unit], task.look([snapshot]))
+    unit = Unit(lambda seen, progress, now: done(disk) if disk in seen.disks else Step("list", "created", disk), disk)
+    task.plan([unit], task.read([snapshot]))
     assert (unit.step.do, virtual_time.now()) == ("done", 0)
 
 
@@ -152,7 +152,7 @@ def test_look_is_carried_out_at_once_and_decided_again(cloud: Emulator, disk: st
     ],
     ids=lambda each: "-".join(map(str, each.values())) if isinstance(each, dict) else "",
 )
-def test_fate_of_a_create(cloud: Emulator, disk: str, new_task: NewTask, fault: dict[str, Any], result: str) -> None:
+def test_outcome_of_a_create(cloud: Emulator, disk: str, new_task: NewTask, fault: dict[str, Any], result: str) -> None:
     cloud.add_faults({"action": "CreateSnapshot", **fault})
     unit = Unit(script(create(disk), done(disk)), disk)
     carry_out(new_task(60), unit)
@@ -190,19 +190,19 @@ def test_delete_of_what_is_gone_is_missing(cloud: Emulator, disk: str, new_task:
 def test_no_write_is_sent_when_time_is_up(cloud: Emulator, disks: list[str], new_task: NewTask, virtual_time: Any) -> None:
     task = new_task(60)
     units = [Unit(script(create(each), wait(each)), each) for each in disks]
-    task.plan(units, task.look(disk_ids=disks))
+    task.plan(units, task.read(disk_ids=disks))
     virtual_time.sleep(60)
     task.carry_out(units)
     assert task.timed_out and cloud.calls("CreateSnapshot") == []
     assert {unit.step.outcome for unit in units} == {"failed"} and all(unit.step.failed for unit in units)
 
 
-def test_last_look_is_at_the_deadline_and_none_is_after_it(cloud: Emulator, disk: str, new_task: NewTask, virtual_time: Any) -> None:
+def test_last_poll_is_at_the_deadline_and_none_is_after_it(cloud: Emulator, disk: str, new_task: NewTask, virtual_time: Any) -> None:
     carry_out(new_task(40), Unit(script(create(disk), wait(disk)), disk))
     assert virtual_time.now() == 40 and cloud.calls()[-1]["at"] == virtual_time.wall()
 
 
-def test_look_that_may_not_be_made_ends_the_wait(cloud: Emulator, disks: list[str], new_task: NewTask, virtual_time: Any) -> None:
+def test_forbidden_poll_ends_the_wait(cloud: Emulator, disks: list[str], new_task: NewTask, virtual_time: Any) -> None:
     cloud.add_faults({"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171, "skip": 1})
     task, units = new_task(1800), [Unit(script(create(each), wait(each)), each) for each in disks[:2]]
     carry_out(task, *units)
@@ -210,7 +210,7 @@ def test_look_that_may_not_be_made_ends_the_wait(cloud: Emulator, disks: list[st
     assert all("171" in unit.step.msg and unit.step.snapshot_id for unit in units)
 
 
-def test_first_look_that_fails_is_raised(cloud: Emulator, disk: str, new_task: NewTask) -> None:
+def test_failed_first_listing_is_raised(cloud: Emulator, disk: str, new_task: NewTask) -> None:
     cloud.add_faults({"action": "*", "kind": "refuse", "ret_code": 171})
     with pytest.raises(FatalError, match="171"):
         carry_out(new_task(60), Unit(script(create(disk)), disk))
@@ -219,14 +219,14 @@ def test_first_look_that_fails_is_raised(cloud: Emulator, disk: str, new_task: N
 def test_latest_record_is_the_one_last_seen(cloud: Emulator, disk: str, new_task: NewTask, virtual_time: Any) -> None:
     snapshot = cloud.state.create_snapshot(disk, "x", seconds=10)
     task = new_task(60)
-    task.look([snapshot])
+    task.read([snapshot])
     before = task.latest[snapshot].status
     virtual_time.sleep(10)
-    task.look([snapshot])
+    task.read([snapshot])
     assert (before, task.latest[snapshot].status) == (cloud.generation.spell_snapshot("Createing"), "Normal")
 
 
-def test_report_has_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> None:
+def test_results_have_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> None:
     steps = [
         Step("done", "deleted", "d2", "s2", "gone", changed=True, before="two", after="none"),
         Step("done", "failed", "d0", "s0", "because.", failed=True, ret_code=7, before="one", after="one"),
@@ -234,10 +234,10 @@ def test_report_has_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> 
         Step("done", "failed", "d3", "s3", "because.", failed=True),
     ]
     outcomes = ("deleted", "absent", "pending", "failed")
-    told = _report.report(outcomes, steps, steps, {"more": 1}, ["a", "b", "a"])
-    assert [entry["disk_id"] for entry in told.values["results"]] == ["d2", "d0", None, "d3"]
+    values = _results.of_steps(outcomes, steps, steps, ["a", "b", "a"])
+    assert [entry["disk_id"] for entry in values["results"]] == ["d2", "d0", None, "d3"]
     codes = {"ret_code": 7, "request_id": None}
-    assert told.values["results"][1] == {
+    assert values["results"][1] == {
         "disk_id": "d0",
         "snapshot_id": "s0",
         "outcome": "failed",
@@ -245,6 +245,6 @@ def test_report_has_one_entry_per_item_in_the_order_asked_and_counts_zeros() -> 
         "msg": "because.",
         **codes,
     }
-    assert told.values["counts"] == {"deleted": 1, "absent": 1, "pending": 0, "failed": 2} and told.values["more"] == 1
-    assert (told.changed, told.msg) == (True, "2 of 4 failed: d0, d3: because")
-    assert (told.before, told.after, told.warnings) == ("two\none\n\n\n", "none\none\n\n\n", ["a", "b"])
+    assert values["counts"] == {"deleted": 1, "absent": 1, "pending": 0, "failed": 2}
+    assert (values["changed"], values["failed"], values["msg"]) == (True, True, "2 of 4 failed: d0, d3: because")
+    assert values["diff"] == {"before": "two\none\n\n\n", "after": "none\none\n\n\n"} and values["warnings"] == ["a", "b"]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import MOST_BYTES, printable
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import MAX_BYTES, printable
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     EndpointError,
@@ -94,7 +94,7 @@ def test_a_return_code_counts_with_any_status_but_a_servers_error(connect: Conne
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413])
 @pytest.mark.parametrize("body", [b"<h1>Not here</h1>", b'{"error": "Not here"}', b""])
 def test_a_gateway_that_refuses(connect: Connect, endpoint: Serve, status: int, body: bytes) -> None:
-    with pytest.raises(EndpointError, match=f"HTTP status {status}, and .* Check api_url and the proxy variables") as caught:
+    with pytest.raises(EndpointError, match=f"HTTP status {status} and .* Check api_url and the proxy variables") as caught:
         connect(endpoint(http(body, status)).url).call("CreateSnapshot", {})
     assert caught.value.ret_code is None
 
@@ -113,13 +113,13 @@ def test_whatever_the_message_is(connect: Connect, endpoint: Serve, message: Any
 
 
 def test_the_limit_of_bytes(connect: Connect, endpoint: Serve) -> None:
-    texts = b'{"RetCode": 0, "X": [' + b'"%s",' % (b"x" * 1000) * (MOST_BYTES // 1010)
-    fits = texts + b'"%s"]}' % (b"x" * (MOST_BYTES - len(texts) - 4))
-    assert len(fits) == MOST_BYTES
+    texts = b'{"RetCode": 0, "X": [' + b'"%s",' % (b"x" * 1000) * (MAX_BYTES // 1010)
+    fits = texts + b'"%s"]}' % (b"x" * (MAX_BYTES - len(texts) - 4))
+    assert len(fits) == MAX_BYTES
     server = endpoint(http(fits), http(fits + b" "), http(b'{"RetCode": 0}'))
     client = connect(server.url)
     assert client.call("CreateSnapshot", {})["RetCode"] == 0
-    with pytest.raises(UnknownOutcomeError, match=f"more than {MOST_BYTES} bytes"):
+    with pytest.raises(UnknownOutcomeError, match=f"more than {MAX_BYTES} bytes"):
         client.call("CreateSnapshot", {})
     assert client.call("CreateSnapshot", {})["RetCode"] == 0
 
@@ -137,7 +137,7 @@ def test_an_endless_body(connect: Connect, endpoint: Serve, head: bytes) -> None
             sent.append(2**20)
 
     server = endpoint(pour)
-    with pytest.raises(UnknownOutcomeError, match=f"more than {MOST_BYTES} bytes"):
+    with pytest.raises(UnknownOutcomeError, match=f"more than {MAX_BYTES} bytes"):
         connect(server.url).call("CreateSnapshot", {})
     assert sum(sent) < 32 * 2**20  # what the sockets hold by themselves
 
@@ -159,8 +159,8 @@ def test_packed_answers_that_cannot_be_unpacked(connect: Connect, endpoint: Serv
 
 
 def test_a_small_packed_answer_that_is_large(connect: Connect, endpoint: Serve) -> None:
-    bomb = gzip.compress(b'{"RetCode": 0, "X": "' + b"x" * (MOST_BYTES + 1) + b'"}')
-    with pytest.raises(UnknownOutcomeError, match=f"more than {MOST_BYTES} bytes"):
+    bomb = gzip.compress(b'{"RetCode": 0, "X": "' + b"x" * (MAX_BYTES + 1) + b'"}')
+    with pytest.raises(UnknownOutcomeError, match=f"more than {MAX_BYTES} bytes"):
         connect(endpoint(http(bomb, 200, b"Content-Encoding: gzip")).url).call("CreateSnapshot", {})
 
 
@@ -231,7 +231,7 @@ def test_id_of_a_request_is_in_every_error_that_has_one(connect: Callable[..., C
 
 
 @pytest.mark.parametrize("header", [b"", b" ", b"two words", b"x" * 65, b"\xff\xfe", b"bell\x07", b"a-private-key-for-these-tests"])
-def test_what_cannot_be_the_id_of_a_request_is_none(connect: Callable[..., Client], endpoint: Callable[..., Any], header: bytes) -> None:
+def test_an_invalid_request_id_is_ignored(connect: Callable[..., Client], endpoint: Callable[..., Any], header: bytes) -> None:
     server = endpoint(http(b'{"RetCode": 0}', 200, b"X-UCLOUD-REQUEST-UUID: " + header))
     answer = connect(server.url, private_key="a-private-key-for-these-tests").call("DeleteSnapshot", {})
     assert answer.request_id is None

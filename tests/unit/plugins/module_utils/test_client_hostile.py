@@ -17,21 +17,21 @@ from typing import Any
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import (
-    LONGEST_KEY,
-    LONGEST_TEXT,
-    MOST_BYTES,
-    MOST_DIGITS,
-    MOST_VALUES,
+    MAX_BYTES,
+    MAX_DIGITS,
+    MAX_KEY_LENGTH,
+    MAX_STRING_LENGTH,
+    MAX_VALUES,
 )
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import MOST_ENTRIES, PAGE, Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import MAX_ENTRIES, PAGE, Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, UCloudStackError, UnknownOutcomeError
-from conftest import COLLECTIONS
+from support.collection import COLLECTIONS
 
 Connect = Callable[..., Client]
 Serve = Callable[..., Any]
 
 MEBIBYTE = 2**20
-MOST_MEMORY = 100 * MEBIBYTE
+MAX_MEMORY = 100 * MEBIBYTE
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
 
 ALONE = """
@@ -72,7 +72,7 @@ def pour(head: bytes, unit: bytes, size: int = 2**30) -> Callable[[Any], None]:
 def filled(unit: bytes, begins: bytes = b'{"RetCode": 0, "X": [', ends: bytes = b"0]}") -> bytes:
     """An answer as large as one may be, full of ``unit``: as many as there may be bytes, or values."""
     values = sum(map(unit.count, (b",", b":", b"[", b"{")))
-    return begins + unit * min((MOST_BYTES - 200) // len(unit), (MOST_VALUES - 100) // values if values else MOST_BYTES) + ends
+    return begins + unit * min((MAX_BYTES - 200) // len(unit), (MAX_VALUES - 100) // values if values else MAX_BYTES) + ends
 
 
 def bomb() -> bytes:
@@ -91,11 +91,11 @@ LARGE = {
     "a chunk of -1 bytes": pour(OK + CHUNKED + b"-1\r\n", b"x" * MEBIBYTE),
     "a packed 1 GB": reply(bomb(), b"Content-Encoding: gzip"),
     "a 1 GB packed twice": reply(gzip.compress(bomb()), b"Content-Encoding: gzip, gzip"),
-    "more values than there may be": reply(b'{"RetCode": 0, "X": [' + b"{}," * (MOST_BYTES // 4) + b"0]}"),
+    "more values than there may be": reply(b'{"RetCode": 0, "X": [' + b"{}," * (MAX_BYTES // 4) + b"0]}"),
     "as many lists as there may be": reply(filled(b"[],")),
     "as many objects as there may be": reply(filled(b'{"a":{}},')),
     "as many keys as there may be": reply(
-        b'{"RetCode": 0%s}' % b"".join(b',"key %d":%d' % (each, each + 10**9) for each in range(MOST_VALUES // 2 - 2))
+        b'{"RetCode": 0%s}' % b"".join(b',"key %d":%d' % (each, each + 10**9) for each in range(MAX_VALUES // 2 - 2))
     ),
     "as many characters as there may be": reply(filled(b"x", '{"RetCode": 0, "X": "\\ud800\U0001f4be'.encode(), b'"}')),
     "as many digits as there may be": reply(filled(b"9", b'{"RetCode": ', b"}")),
@@ -130,7 +130,7 @@ def list_snapshots(endpoint: Serve) -> Callable[..., Ran]:
 def test_no_answer_takes_much_memory(list_snapshots: Callable[..., Ran], answer: Any) -> None:
     printed, requests, peak = list_snapshots(answer)
     assert printed["failed"] and printed["msg"].startswith("DescribeSnapshot: ") and printed["msg"].isprintable()
-    assert peak < MOST_MEMORY
+    assert peak < MAX_MEMORY
     assert requests == printed["api_calls"]["DescribeSnapshot"] <= 5
 
 
@@ -145,24 +145,24 @@ def test_sixteen_answers_at_once_do_not_take_much_memory(list_snapshots: Callabl
         return reply(json.dumps({"RetCode": 0, "TotalCount": 5000, "Infos": entries}).encode())
 
     printed, requests, peak = list_snapshots(large_for_each_disk, disk_ids=[f"disk-{number}" for number in range(16)])
-    assert printed["failed"] and requests > 10 and peak < MOST_MEMORY
+    assert printed["failed"] and requests > 10 and peak < MAX_MEMORY
 
 
 @pytest.mark.parametrize(
     ("body", "good"),
     [
-        (b'{"RetCode": 0, "%s": 1}' % (b"k" * LONGEST_KEY), True),
-        (b'{"RetCode": 0, "%s": 1}' % (b"k" * (LONGEST_KEY + 1)), False),
-        (b'{"RetCode": 0, "X": %s}' % (b"9" * MOST_DIGITS), True),
-        (b'{"RetCode": 0, "X": %s}' % (b"9" * (MOST_DIGITS + 1)), False),
-        (b'{"RetCode": 0, "X": "%s"}' % (b"x" * LONGEST_TEXT), True),
-        (b'{"RetCode": 0, "X": "%s"}' % (b"x" * (LONGEST_TEXT + 1)), False),
+        (b'{"RetCode": 0, "%s": 1}' % (b"k" * MAX_KEY_LENGTH), True),
+        (b'{"RetCode": 0, "%s": 1}' % (b"k" * (MAX_KEY_LENGTH + 1)), False),
+        (b'{"RetCode": 0, "X": %s}' % (b"9" * MAX_DIGITS), True),
+        (b'{"RetCode": 0, "X": %s}' % (b"9" * (MAX_DIGITS + 1)), False),
+        (b'{"RetCode": 0, "X": "%s"}' % (b"x" * MAX_STRING_LENGTH), True),
+        (b'{"RetCode": 0, "X": "%s"}' % (b"x" * (MAX_STRING_LENGTH + 1)), False),
         (b'{"RetCode": 0, "X": 1e308}', True),
         (b'{"RetCode": 0, "X": 1e309}', False),
         (b'{"RetCode": 0, "X": [{"__ansible_type": "AnsibleTaggedStr", "value": "x"}]}', False),
         (b'{"RetCode": 0, "_x": {"x__": 1}}', True),
-        (b'{"RetCode": 0%s}' % (b',"X":0' * (MOST_VALUES // 2 - 1)), True),
-        (b'{"RetCode": 0%s}' % (b',"X":0' * (MOST_VALUES // 2)), False),
+        (b'{"RetCode": 0%s}' % (b',"X":0' * (MAX_VALUES // 2 - 1)), True),
+        (b'{"RetCode": 0%s}' % (b',"X":0' * (MAX_VALUES // 2)), False),
     ],
     ids=lambda value: None if isinstance(value, bool) else value[:40].decode(),
 )
@@ -171,7 +171,7 @@ def test_the_limits_of_what_is_in_an_answer(connect: Connect, endpoint: Serve, b
     if good:
         assert client.call("CreateSnapshot", {})["RetCode"] == 0
     else:
-        with pytest.raises(UnknownOutcomeError, match="not an answer of the API"):
+        with pytest.raises(UnknownOutcomeError, match="not a response of the API"):
             client.call("CreateSnapshot", {})
 
 
@@ -210,10 +210,10 @@ def test_no_header_carries_the_signature_elsewhere(connect: Connect, endpoint: S
     assert all("cookie" not in request.headers and "authorization" not in request.headers for request in server.requests)
 
 
-def test_a_list_that_says_it_is_endless_is_not_begun(connect: Connect, endpoint: Serve, ticks: Any) -> None:
+def test_a_list_that_claims_to_be_endless_is_not_started(connect: Connect, endpoint: Serve, ticks: Any) -> None:
     entries = [{"SnapshotID": f"snapshot-{number}"} for number in range(PAGE)]
-    server = endpoint({"RetCode": 0, "TotalCount": MOST_ENTRIES + 1, "Infos": entries})
-    with pytest.raises(FatalError, match="has 100001 entries, and 100000 can be read: ask for fewer"):
+    server = endpoint({"RetCode": 0, "TotalCount": MAX_ENTRIES + 1, "Infos": entries})
+    with pytest.raises(FatalError, match="has 100001 entries, more than 100000: select fewer"):
         _snapshots.everything(connect(server.url), ticks.deadline())
     assert len(server.requests) == 1
 
@@ -222,15 +222,15 @@ def test_pages_are_read_until_time_is_up(connect: Connect, endpoint: Serve, tick
     def page(request: Any) -> dict[str, Any]:
         ticks.elapsed += 10
         first = int(request.form["Offset"])
-        return {"RetCode": 0, "TotalCount": MOST_ENTRIES, "Infos": [{"SnapshotID": f"s-{first + each}"} for each in range(PAGE)]}
+        return {"RetCode": 0, "TotalCount": MAX_ENTRIES, "Infos": [{"SnapshotID": f"s-{first + each}"} for each in range(PAGE)]}
 
     server = endpoint(page)
-    with pytest.raises(UnknownOutcomeError, match="time was up before all pages of the list were read"):
+    with pytest.raises(UnknownOutcomeError, match="timed out before all pages of the list were read"):
         _snapshots.everything(connect(server.url), ticks.deadline(95))
     assert len(server.requests) == 10
 
 
-def test_look_that_begins_at_the_deadline_is_finished(connect: Connect, endpoint: Serve, ticks: Any) -> None:
+def test_poll_that_starts_at_the_deadline_is_finished(connect: Connect, endpoint: Serve, ticks: Any) -> None:
     def page(request: Any) -> dict[str, Any]:
         ticks.elapsed += 1
         first = int(request.form["Offset"])
@@ -269,9 +269,7 @@ def test_ids_and_states_that_would_break_a_line_are_none(connect: Connect, endpo
             if odd == "two words" and field in ("SnapshotStatus", "DiskStatus", "State"):
                 continue
             answers[0] = {"RetCode": 0, "TotalCount": 1, "Infos": [{**entry, field: odd}]}
-            with pytest.raises(
-                UnknownOutcomeError, match="not as the API guide describes it: an entry of Infos has an? (id|status) that is none"
-            ):
+            with pytest.raises(UnknownOutcomeError, match="unexpected response: an entry of Infos has an invalid (id|status)"):
                 look()
 
 
@@ -280,9 +278,9 @@ def json_reply(answer: Any) -> bytes:
 
 
 @pytest.mark.parametrize("odd", ODD_IDS, ids=ascii)
-def test_a_new_snapshot_whose_id_is_none_has_an_unknown_fate(connect: Connect, endpoint: Serve, ticks: Any, odd: str) -> None:
+def test_a_new_snapshot_with_an_invalid_id_has_an_unknown_outcome(connect: Connect, endpoint: Serve, ticks: Any, odd: str) -> None:
     client = connect(endpoint({"RetCode": 0, "SnapshotID": odd}).url)
-    with pytest.raises(UnknownOutcomeError, match="reported success, but gave no SnapshotID"):
+    with pytest.raises(UnknownOutcomeError, match="reported success, but returned no SnapshotID"):
         _snapshots.create(client, "disk-1", "x", "", ticks.deadline())
 
 

@@ -42,8 +42,8 @@ def ids(count: int) -> list[str]:
     return [f"snapshot-{number:04}" for number in range(count)]
 
 
-def listed(client: Client, ticks: Any, most_pages: int | None = None) -> list[str] | None:
-    entries = client.listing(ACTION, {}, KEY, ticks.deadline(), most_pages)
+def listed(client: Client, ticks: Any, max_pages: int | None = None) -> list[str] | None:
+    entries = client.listing(ACTION, {}, KEY, ticks.deadline(), max_pages)
     return entries if entries is None else [entry[KEY] for entry in entries]
 
 
@@ -156,8 +156,8 @@ def test_an_api_that_ends_a_list_too_early(connect: Connect, endpoint: Serve, ti
         {"TotalCount": 2, "Infos": [{KEY: "a"}, ["a"]]},
     ],
 )
-def test_an_answer_that_is_no_list(connect: Connect, endpoint: Serve, ticks: Any, answer: dict[str, Any]) -> None:
-    with pytest.raises(UnknownOutcomeError, match="DescribeSnapshot: the answer is not a list"):
+def test_an_answer_that_is_not_a_list(connect: Connect, endpoint: Serve, ticks: Any, answer: dict[str, Any]) -> None:
+    with pytest.raises(UnknownOutcomeError, match="DescribeSnapshot: unexpected response: not a list"):
         listed(connect(endpoint({"RetCode": 0, **answer}).url), ticks)
 
 
@@ -173,7 +173,7 @@ def test_an_answer_that_is_no_list(connect: Connect, endpoint: Serve, ticks: Any
 def test_the_ways_to_say_that_there_is_nothing(connect: Connect, endpoint: Serve, ticks: Any, answer: dict[str, Any]) -> None:
     server = endpoint({"RetCode": "0", **answer})
     assert listed(connect(server.url), ticks) == []
-    assert listed(connect(server.url), ticks, most_pages=3) == []
+    assert listed(connect(server.url), ticks, max_pages=3) == []
     assert len(server.requests) == 2
 
 
@@ -182,19 +182,19 @@ def test_numbers_in_strings(connect: Connect, endpoint: Serve, ticks: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("count", "most_pages", "pages"), [(100, 0, 1), (101, 0, None), (199, 1, 2), (200, 1, None), (298, 2, 3), (299, 2, None), (0, 0, 1)]
+    ("count", "max_pages", "pages"), [(100, 0, 1), (101, 0, None), (199, 1, 2), (200, 1, None), (298, 2, 3), (299, 2, None), (0, 0, 1)]
 )
 def test_a_list_of_too_many_pages_is_not_read(
-    connect: Connect, endpoint: Serve, ticks: Any, count: int, most_pages: int, pages: int | None
+    connect: Connect, endpoint: Serve, ticks: Any, count: int, max_pages: int, pages: int | None
 ) -> None:
     listing = Listing(ids(count))
-    found = listed(connect(endpoint(listing).url), ticks, most_pages)
+    found = listed(connect(endpoint(listing).url), ticks, max_pages)
     assert (found, len(listing.offsets)) == ((ids(count), pages) if pages else (None, 1))
 
 
 def test_pages_are_counted_by_what_the_api_sends(connect: Connect, endpoint: Serve, ticks: Any) -> None:
     listing = Listing(ids(95), most=10)
-    assert listed(connect(endpoint(listing).url), ticks, most_pages=5) is None
+    assert listed(connect(endpoint(listing).url), ticks, max_pages=5) is None
     assert listing.offsets == [0]
 
 

@@ -93,7 +93,7 @@ def test_the_name_is_checked_through_a_tunnel_too(
 ) -> None:
     server = endpoint(GOOD, tls=certificate(authority, "127.0.0.1", "localhost"))
     monkeypatch.setenv("https_proxy", f"http://localhost:{endpoint(tunnel).port}")
-    with pytest.raises(EndpointError, match="has the name or address"):
+    with pytest.raises(EndpointError, match="uses a name or address"):
         connect(f"https://console.customer.test:{server.port}/api", ca_path=ca_file).call("CreateSnapshot", {})
     assert server.requests == []
 
@@ -110,7 +110,7 @@ def test_what_needs_no_proxy_goes_directly(
     assert proxy.requests == [] and server.requests[0].line == "POST /api HTTP/1.1"
 
 
-def test_a_proxy_for_http_is_none_for_https(
+def test_a_proxy_for_http_is_not_used_for_https(
     connect: Connect,
     endpoint: Serve,
     monkeypatch: pytest.MonkeyPatch,
@@ -146,7 +146,7 @@ def test_a_tunnel_that_does_not_come_to_be(
 
 
 @pytest.mark.parametrize("url", ["http://console.customer.test/api", "https://console.customer.test/api"])
-def test_a_proxy_that_is_not_there(connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_an_unreachable_proxy(connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     proxy = endpoint(GOOD)
     proxy.stop()
     for variable in ("http_proxy", "https_proxy"):

@@ -121,7 +121,7 @@ def test_what_is_no_text_is_refused_before_it_is_sent(connect: Callable[..., Cli
     # Ansible hands bytes that are not UTF-8 over as lone surrogates.
     server, bad = endpoint({"RetCode": 0}), "long-enough-to-be-told-\udcff"
     client = connect(server.url, **({where: bad} if where != "Name" else {}))
-    with pytest.raises(FatalError, match="is not text") as caught:
+    with pytest.raises(FatalError, match="cannot be encoded as UTF-8") as caught:
         client.call("CreateSnapshot", {"DiskID": "disk-1", "Name": bad if where == "Name" else "fine"})
     assert server.requests == []
     assert caught.value.__context__ is None and "long-enough" not in str(caught.value)

@@ -63,7 +63,7 @@ def test_ca_path_holds_nothing(connect: Connect, tmp_path: Path, content: str | 
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(EndpointError, match="ca_path .* holds no CA certificates") as caught:
+    with pytest.raises(EndpointError, match="ca_path .* contains no readable CA certificates") as caught:
         connect("https://console.customer.test/api", ca_path=str(path))
     assert str(path) in str(caught.value) and str(caught.value).isprintable()
 
@@ -73,8 +73,8 @@ def test_a_folder_without_certificates_trusts_nobody(connect: Connect, trusted: 
     distrust(connect(trusted.url, ca_path=str(tmp_path / "empty")), trusted)
 
 
-def test_a_ca_that_is_not_known(connect: Connect, trusted: Any) -> None:
-    assert "Give the CA that signed it as ca_path" in distrust(connect(trusted.url), trusted)
+def test_an_unknown_ca(connect: Connect, trusted: Any) -> None:
+    assert "Set ca_path to the CA that signed it" in distrust(connect(trusted.url), trusted)
 
 
 def test_a_certificate_that_signed_itself(connect: Connect, endpoint: Serve, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_certificate_that_signed_itself(connect: Connect, endpoint: Serve, tmp
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, tmp_path / "key")
     server = endpoint(GOOD, tls=context)
-    assert "Give the CA that signed it as ca_path" in distrust(connect(server.url), server)
+    assert "Set ca_path to the CA that signed it" in distrust(connect(server.url), server)
     assert connect(server.url, ca_path=str(pem)).call("CreateSnapshot", {}) == GOOD
 
 
@@ -100,7 +100,7 @@ def test_a_certificate_for_another_address(
     connect: Connect, endpoint: Serve, authority: trustme.CA, certificate: Certificate, ca_file: str, name: str
 ) -> None:
     server = endpoint(GOOD, tls=certificate(authority, name))
-    assert "has the name or address" in distrust(connect(server.url, ca_path=ca_file), server)
+    assert "uses a name or address" in distrust(connect(server.url, ca_path=ca_file), server)
 
 
 def test_a_certificate_for_another_name(
@@ -108,10 +108,10 @@ def test_a_certificate_for_another_name(
 ) -> None:
     server = endpoint(GOOD, tls=certificate(authority, "console.customer.test"))
     url = server.url.replace("127.0.0.1", "localhost")
-    assert "has the name or address" in distrust(connect(url, ca_path=ca_file), server)
+    assert "uses a name or address" in distrust(connect(url, ca_path=ca_file), server)
 
 
-@pytest.mark.parametrize(("begins", "ends", "advice"), [(-9, -2, "renewed"), (2, 9, "clock")])
+@pytest.mark.parametrize(("begins", "ends", "advice"), [(-9, -2, "Renew it"), (2, 9, "clock")])
 def test_a_certificate_at_the_wrong_time(
     connect: Connect, endpoint: Serve, certificate: Certificate, ca_file: str, authority: trustme.CA, begins: int, ends: int, advice: str
 ) -> None:

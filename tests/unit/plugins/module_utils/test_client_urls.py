@@ -50,7 +50,7 @@ Connect = Callable[..., Client]
         "x" * 5000,
     ],
 )
-def test_a_url_that_is_none(connect: Connect, url: str) -> None:
+def test_an_invalid_url(connect: Connect, url: str) -> None:
     with pytest.raises(EndpointError, match="it must be a URL such as https://console.example.com/api") as caught:
         connect(url)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 400
@@ -68,7 +68,7 @@ def test_a_url_that_is_none(connect: Connect, url: str) -> None:
     ],
 )
 def test_a_password_in_the_url_is_refused_and_not_repeated(connect: Connect, url: str) -> None:
-    with pytest.raises(EndpointError, match="must not hold a user name or password") as caught:
+    with pytest.raises(EndpointError, match="must not contain a user name or password") as caught:
         connect(url)
     assert "something" not in str(caught.value) and caught.value.__context__ is None
 

@@ -72,7 +72,7 @@ def test_nobody_answers_the_connection(connect: Connect, monkeypatch: pytest.Mon
 
 def test_https_to_a_port_that_speaks_http(connect: Connect, cloud: Emulator) -> None:
     error = failure(connect(cloud.api_url.replace("http:", "https:")))
-    assert error.__class__ is NotSentError and "should begin with https://" in str(error)
+    assert error.__class__ is NotSentError and "should start with http://" in str(error)
     assert cloud.calls() == []
 
 
@@ -186,7 +186,9 @@ def first(data: bytes, then: Callable[[Any], None]) -> Callable[[Any], None]:
         ),
     ],
 )
-def test_a_write_is_sent_once_and_its_fate_is_told(connect: Connect, endpoint: Serve, answer: Any, kind: type[UCloudStackError]) -> None:
+def test_a_write_is_sent_once_and_its_outcome_is_reported(
+    connect: Connect, endpoint: Serve, answer: Any, kind: type[UCloudStackError]
+) -> None:
     server = endpoint(answer)
     client = connect(server.url)
     assert failure(client).__class__ is kind

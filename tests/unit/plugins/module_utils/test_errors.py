@@ -47,10 +47,10 @@ def test_no_other_code_is_known() -> None:
 
 
 @pytest.mark.parametrize("code", [1, -1, 99, 31337])
-def test_a_code_that_is_not_known_is_fatal_and_named(code: int) -> None:
+def test_an_unknown_code_is_fatal_and_named(code: int) -> None:
     error = refusal("CreateSnapshot", code, "")
     assert error.__class__ is FatalError
-    assert "does not know" in str(error) and f"RetCode {code}" in str(error) and "API guide" in str(error)
+    assert "unknown return code" in str(error) and f"RetCode {code}" in str(error) and "API guide" in str(error)
 
 
 @pytest.mark.parametrize("code", sorted(RETURN_CODES))

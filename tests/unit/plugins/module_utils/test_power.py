@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _power
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Vm
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Sent, Step
+from support.decisions import gist
 
 NOW = 1000.0
 WANTED = ("started", "stopped", "powered_off")
@@ -37,11 +38,7 @@ def decide(
     )
     looks = tuple((at, "vm-1", each) for at, each in ((NOW - 5, was or None), (NOW, state)))
     vm = None if state is None else Vm("vm-1", "web", state, unstable=unstable)
-    return _power.powered(vm, Progress(sent=sent, looks=looks), NOW, vm_id="vm-1", wanted=wanted, wait=wait)
-
-
-def gist(step: Step) -> tuple[str, str, bool, bool]:
-    return (step.do, step.outcome, step.changed, step.failed)
+    return _power.powered(vm, Progress(sent=sent, polls=looks), NOW, vm_id="vm-1", wanted=wanted, wait=wait)
 
 
 # ---- the first decision
@@ -90,12 +87,12 @@ def test_vm_that_vanishes_is_waited_for_half_a_minute(wanted: Any) -> None:
     assert decide(wanted, None, was="Running").do == "wait"
     steps = [
         _power.powered(
-            None, Progress(looks=((NOW - ago, "vm-1", "Running"), (NOW, "vm-1", None))), NOW, vm_id="vm-1", wanted=wanted, wait=True
+            None, Progress(polls=((NOW - ago, "vm-1", "Running"), (NOW, "vm-1", None))), NOW, vm_id="vm-1", wanted=wanted, wait=True
         )
         for ago in (29.0, 30.0)
     ]
     assert [gist(step) for step in steps] == [("wait", wanted, True, False), ("done", "failed", False, True)]
-    assert "not listed any more, it was Running" in steps[1].msg
+    assert "no longer listed; it was Running" in steps[1].msg
 
 
 @pytest.mark.parametrize("wanted", WANTED)
@@ -108,7 +105,7 @@ def test_diff_shows_a_change_where_there_is_one(wanted: str, state: str) -> None
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_disks_at_work_are_waited_for_before_the_write_and_only_then(wanted: str) -> None:
+def test_busy_disks_are_waited_for_before_the_write_and_only_then(wanted: str) -> None:
     for state in ACT[wanted]:
         step = decide(wanted, state, unstable=("disk-1", "disk-2"))
         assert gist(step) == ("wait", wanted, True, False) and "disk-1, disk-2" in step.msg
@@ -171,11 +168,11 @@ def test_write_is_sent_again_only_after_a_refusal_or_one_lost_answer() -> None:
 def test_refusals_for_a_state_count_from_the_last_time_that_such_a_state_was_seen() -> None:
     sent = tuple(Sent("stop", "wrong_state", NOW - ago, None, "said", 1005) for ago in (60, 1))
     for seen, do in (("Running", "done"), ("Starting", "stop"), ("Pondering", "stop")):
-        progress = Progress(sent=sent, looks=((NOW - 30, "vm-1", seen), (NOW, "vm-1", "Running")))
+        progress = Progress(sent=sent, polls=((NOW - 30, "vm-1", seen), (NOW, "vm-1", "Running")))
         assert _power.powered(Vm("vm-1", "web", "Running"), progress, NOW, vm_id="vm-1", wanted="stopped", wait=True).do == do
 
 
-def test_disks_at_work_put_off_the_second_try_as_well() -> None:
+def test_busy_disks_delay_the_second_try_as_well() -> None:
     for result in ("refused", "unknown"):
         step = decide("stopped", "Running", (result, 31), unstable=("disk-1",))
         assert (step.do, step.warnings) == ("wait", ())
@@ -214,7 +211,7 @@ def test_previous_state_is_that_of_the_first_look() -> None:
 def timed_out(wanted: str, state: str | None, *results: tuple[Any, float]) -> Step:
     step = decide(wanted, state, *results, was="Running")
     progress = Progress(sent=tuple(Sent("stop", result, NOW - ago, None, f"said {result}", 2041) for result, ago in results))
-    return _power.timed_out(step, progress, None if state is None else Vm("vm-1", "web", state), "time is up after 60 s")
+    return _power.timed_out(step, progress, None if state is None else Vm("vm-1", "web", state), "timed out after 60 s")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +221,7 @@ def timed_out(wanted: str, state: str | None, *results: tuple[Any, float]) -> St
 def test_time_out_is_pending_and_says_what_was_last_seen(results: list[tuple[Any, float]], changed: bool, ret_code: int | None) -> None:
     step = timed_out("stopped", "Running", *results)
     assert (gist(step), step.ret_code) == (("done", "pending", changed, True), ret_code)
-    assert step.msg.startswith("time is up after 60 s; last seen Running (")
+    assert step.msg.startswith("timed out after 60 s; last seen Running (")
     assert ("said refused" in step.msg) == (ret_code is not None)
 
 
@@ -233,7 +230,7 @@ def test_time_out_is_pending_and_says_what_was_last_seen(results: list[tuple[Any
     [("stopped", "Stopping", True), ("started", "Stopping", True), ("powered_off", "Stopping", False), ("stopped", "Running", False)],
 )
 def test_time_out_in_stopping_says_how_to_get_out_of_it(wanted: str, state: str, advised: bool) -> None:
-    assert ("state=powered_off pulls the plug" in timed_out(wanted, state).msg) == advised
+    assert ("use state=powered_off" in timed_out(wanted, state).msg) == advised
 
 
 def test_time_out_of_a_vm_that_is_not_listed() -> None:

@@ -64,7 +64,7 @@ ATTACHED, UNTOUCHED, LEFT = ("done", "attached", True), ("done", "attached", Fal
         ("Attached", HOME, [("accepted", 1)], ATTACHED),
         ("Bound", OTHER, [("accepted", 1)], LEFT),
         ("Deleted", "", [("accepted", 1)], LEFT),
-        # its answer was lost
+        # its response was lost
         ("Unbound", "", [("unknown", 29)], WAIT),
         ("Unbound", "", [("unknown", 30)], ATTACH),
         ("Bounding", HOME, [("unknown", 30)], WAIT),
@@ -113,7 +113,7 @@ def test_what_is_left_says_why_in_one_line_without_full_stop() -> None:
     reasons = {
         decide("Bound", OTHER).msg: "it is attached to VM vm-2",
         decide("Unbound", "", ("failed", 1)).msg: "said failed",
-        decide("Unbound", "", ("unknown", 60), ("unknown", 30)).msg: "twice no answer. said unknown",
+        decide("Unbound", "", ("unknown", 60), ("unknown", 30)).msg: "two requests got no response. said unknown",
     }
     assert list(reasons) == list(reasons.values())
 

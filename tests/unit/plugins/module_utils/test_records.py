@@ -137,7 +137,7 @@ def test_an_entry_without_an_id_is_refused(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("entry", [None, "snapshot-1", ["snapshot-1"], 5])
-def test_an_entry_that_is_no_object_is_refused(entry: Any) -> None:
+def test_an_entry_that_is_not_an_object_is_rejected(entry: Any) -> None:
     with pytest.raises(ValueError, match="is not an object"):
         Snapshot.from_api(entry)
 
@@ -224,7 +224,7 @@ def test_snapshots_of_a_name_oldest_first() -> None:
     assert sorted(all_of_them, key=by_age)[0].snapshot_id == "snapshot-7"
 
 
-def test_a_snapshot_in_words() -> None:
+def test_a_snapshot_as_text() -> None:
     assert str(Snapshot.from_api(ENTRY)) == "snapshot-1 (Normal, created 2023-11-14T22:13:20Z)"
     assert str(Snapshot.from_api({**ENTRY, "CreateTime": 10**30})) == "snapshot-1 (Normal, created at an unknown time)"
 

@@ -68,7 +68,7 @@ def test_what_a_word_means_whatever_its_case(kind: str, word: str, meaning: Any)
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_word_that_is_in_no_table_is_not_known(kind: str) -> None:
     mean = getattr(_states, kind)
-    assert {mean(word).value for word in ("", " ", "Pondering", "Runing", "Normal ", "None")} == {"not known"}
+    assert {mean(word).value for word in ("", " ", "Pondering", "Runing", "Normal ", "None")} == {"unknown"}
 
 
 @pytest.mark.parametrize("kind", TABLES)

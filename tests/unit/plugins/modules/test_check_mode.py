@@ -281,7 +281,7 @@ def test_diff_is_only_there_when_asked_for(cloud: Emulator, run: Run, disk: str,
     assert not hasattr(run(module, name="x", disk_ids=[disk], _check=True), "diff")
 
 
-def test_snapshot_that_would_be_made_has_no_id_in_check_mode(run: Run, disk: str) -> None:
+def test_snapshot_that_would_be_created_has_no_id_in_check_mode(run: Run, disk: str) -> None:
     answer = run("snapshot", name="x", disk_ids=[disk], _check=True)
     assert (answer.snapshot_id, answer.results[0]["snapshot_id"], answer.snapshots) == (None, None, [])
 
@@ -308,13 +308,13 @@ def test_diff_of_absent_names_each_snapshot(cloud: Emulator, run: Run, disks: li
     there = [f"{disks[0]}: snapshot {each} named 'x'" for each in (one, two_)]
     missing = f"{disks[1]}: a snapshot named 'x' does not exist"
     assert diff["before"].splitlines() == [*there, missing]
-    assert diff["after"].splitlines() == [*(f"{line} is gone" for line in there), missing]
+    assert diff["after"].splitlines() == [*(f"{line} is deleted" for line in there), missing]
 
 
 def test_diff_of_a_rollback_names_the_moment_and_the_copies(cloud: Emulator, run: Run, disk: str) -> None:
     target = cloud.state.add_snapshot(disk, "x", age=3600)
     diff = run("snapshot_rollback", name="x", disk_ids=[disk], **COPIES, _diff=True).diff
-    assert diff["before"].splitlines() == [f"{disk}: data as it is now"]
+    assert diff["before"].splitlines() == [f"{disk}: current data"]
     assert diff["after"].splitlines() == [
         f"{disk}: data of {target} named 'x', 2026-11-23T09:00:00Z",
         f"{disk}: backup snapshot named 'b'",
@@ -328,7 +328,7 @@ def added(answer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("scene", [rolling, rolling_with_backup, copy("b", KEPT, age=60)])
-def test_diff_of_a_rollback_shows_no_backup_that_is_not_made(
+def test_diff_of_a_rollback_shows_no_backup_that_is_not_created(
     cloud: Emulator, run: Run, disk: str, scene: Callable[[Any, str], None]
 ) -> None:
     scene(cloud.state, disk)

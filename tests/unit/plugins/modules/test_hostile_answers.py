@@ -57,7 +57,7 @@ def test_a_name_is_taken_exactly(
     there = place(disk, odd, remark=odd)
     answer = run("snapshot", name=odd, disk_ids=[disk], remark="ours", _diff=True)
     assert (answer.outcomes, answer.snapshot_id, writes()) == (["present"], there, [])
-    assert f"{there} of {disk} has the remark {odd!r}, and keeps it." in lines(answer)
+    assert f"{there} of {disk} already has the remark {odd!r}, which is kept." in lines(answer)
     other = run("snapshot", name=odd + "x", disk_ids=[disk], _diff=True)
     assert f"{disk}: snapshot named {odd + 'x'!r}" in lines(other)
     refused = cloud.generation.codes[Reason.BAD_PARAMETER]
@@ -70,7 +70,7 @@ def test_two_of_a_name_and_their_deletion(run: Run, disk: str, place: Place, odd
     answer = run("snapshot", name=odd, disk_ids=[disk], _diff=True)
     assert any(line.startswith(f"{disk} has 2 snapshots named {odd!r}: ") for line in lines(answer))
     gone = run("snapshot", state="absent", snapshot_ids=ids, _diff=True)
-    assert gone.outcomes == ["deleted", "deleted"] and f"{disk}: snapshot {ids[0]} named {odd!r} is gone" in lines(gone)
+    assert gone.outcomes == ["deleted", "deleted"] and f"{disk}: snapshot {ids[0]} named {odd!r} is deleted" in lines(gone)
 
 
 @odd_texts
@@ -91,7 +91,7 @@ def test_the_target_of_a_rollback(run: Run, disk: str, place: Place, taken: Call
     target = place(disk, odd, age=60)
     place(disk, "back", remark=odd)
     refused = run("snapshot_rollback", snapshot_id=target, marker_name="mark", backup_name="back", _diff=True)
-    assert refused.failed and "backup_name 'back' is taken by" in lines(refused)[-1]
+    assert refused.failed and "backup_name 'back' is already used by" in lines(refused)[-1]
     done = run("snapshot_rollback", snapshot_id=target, marker_name=marker, _diff=True)
     assert done.outcomes == ["rolled_back"] and any(f"named {odd!r}" in line for line in lines(done))
     again = run("snapshot_rollback", snapshot_id=target, marker_name=marker, _diff=True)
@@ -102,7 +102,7 @@ def test_the_target_of_a_rollback(run: Run, disk: str, place: Place, taken: Call
 def test_a_status_that_would_break_a_line_is_no_answer(run: Run, disk: str, place: Place, odd: str) -> None:
     place(disk, "x", status=odd)
     answer = run("snapshot", name="x", disk_ids=[disk], _diff=True)
-    assert answer.failed and "an entry of Infos has a status that is none" in answer.msg and answer.msg.isprintable()
+    assert answer.failed and "an entry of Infos has an invalid status" in answer.msg and answer.msg.isprintable()
     assert answer.outcomes == ["failed"]
 
 

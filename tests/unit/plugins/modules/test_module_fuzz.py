@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Transport
 from hypothesis import given
 from hypothesis import strategies as st
-from in_process import module_answer
+from support.in_process import module_answer
 
 CONNECTION = {
     "api_url": "https://console.customer.test/api",

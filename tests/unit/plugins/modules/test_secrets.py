@@ -14,12 +14,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import leaks
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common import parameters
 from emulator.server import Emulator
 from emulator.state import VmState
+from support import leaks
 
 Run = Callable[..., Any]
 CLIENT = "ansible_collections.ucloudstack.cloud.plugins.module_utils._client"

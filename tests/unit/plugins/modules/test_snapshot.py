@@ -139,7 +139,7 @@ def test_present_tells_how_old_it_is(cloud: Emulator, run: Run, disk: str, secon
     assert words in run("snapshot", name="x", disk_ids=[disk]).results[0]["msg"]
 
 
-def test_other_remark_is_a_warning_and_no_remark_is_none(cloud: Emulator, run: Run, disk: str) -> None:
+def test_other_remark_is_a_warning_and_no_remark_is_not(cloud: Emulator, run: Run, disk: str) -> None:
     snapshot = cloud.state.add_snapshot(disk, "x", "old remark")
     (warning,) = run("snapshot", name="x", disk_ids=[disk], remark="new remark").told
     assert snapshot in warning and "old remark" in warning
@@ -221,7 +221,7 @@ def test_snapshot_of_that_name_of_another_disk_or_of_a_longer_name_does_not_coun
     assert run("snapshot", name="x", disk_ids=disks[:1]).outcomes == ["created"]
 
 
-def test_snapshot_being_made_by_somebody_else_is_joined(cloud: Emulator, run: Run, disk: str, writes: Run) -> None:
+def test_snapshot_being_created_by_another_user_is_joined(cloud: Emulator, run: Run, disk: str, writes: Run) -> None:
     theirs = cloud.state.create_snapshot(disk, "x", seconds=100)
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.changed, answer.snapshot_id, writes()) == (["present"], False, theirs, [])
@@ -235,7 +235,7 @@ def test_snapshot_being_rolled_back_to_is_waited_for(cloud: Emulator, run: Run, 
     assert (answer.outcomes, answer.snapshots[0]["status"], writes()) == (["present"], "Normal", [])
 
 
-def test_joined_snapshot_that_ends_in_failure_is_made_anew(cloud: Emulator, run: Run, disk: str) -> None:
+def test_joined_snapshot_that_ends_in_failure_is_created_again(cloud: Emulator, run: Run, disk: str) -> None:
     theirs = cloud.state.create_snapshot(disk, "x", seconds=5, ends_as=SnapshotStatus.FAILURE)
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert answer.outcomes == ["created"] and answer.snapshot_id != theirs
@@ -272,7 +272,7 @@ def test_time_out_names_disks_ids_and_states_and_the_same_task_again_carries_on(
     assert second.results[0]["snapshot_id"] == snapshot and len(cloud.calls("CreateSnapshot")) == 2
 
 
-def test_success_at_the_last_look_counts(cloud: Emulator, run: Run, disk: str, virtual_time: Any) -> None:
+def test_success_at_the_last_poll_counts(cloud: Emulator, run: Run, disk: str, virtual_time: Any) -> None:
     cloud.state.snapshot_seconds = 59.99
     answer = run("snapshot", name="x", disk_ids=[disk], wait_timeout=60)
     assert (answer.outcomes, answer.failed, virtual_time.now()) == (["created"], False, 60)
@@ -286,7 +286,7 @@ def test_odd_status_is_waited_for(cloud: Emulator, run: Run, disk: str) -> None:
 # ---- present: one disk cannot have it
 
 
-def test_four_of_five_are_made_and_the_result_says_which_failed_and_why(cloud: Emulator, run: Run, disks: list[str]) -> None:
+def test_four_of_five_are_created_and_the_result_says_which_failed_and_why(cloud: Emulator, run: Run, disks: list[str]) -> None:
     asked = [*disks[:2], "disk-missing", *disks[2:4]]
     answer = run("snapshot", name="x", disk_ids=asked)
     assert (answer.failed, answer.changed) == (True, True)
@@ -301,7 +301,7 @@ def test_four_of_five_are_made_and_the_result_says_which_failed_and_why(cloud: E
     assert (answer.counts["created"], answer.counts["failed"], len(answer.snapshots)) == (4, 1, 4)
 
 
-def test_all_or_nothing_deletes_what_it_made_and_nothing_else(cloud: Emulator, run: Run, disks: list[str], named: Find) -> None:
+def test_all_or_nothing_deletes_what_it_created_and_nothing_else(cloud: Emulator, run: Run, disks: list[str], named: Find) -> None:
     cloud.state.add_snapshot(disks[0], "x")
     cloud.add_faults({"action": "CreateSnapshot", "kind": "lose_answer", "params": {"DiskID": disks[1]}})
     answer = run("snapshot", name="x", disk_ids=[*disks[:4], "disk-missing"], all_or_nothing=True)
@@ -399,7 +399,7 @@ def test_absent_on_a_disk_that_does_not_exist_is_unchanged(run: Run, writes: Run
 
 
 @pytest.mark.parametrize("by", ["name", "id"])
-def test_absent_waits_for_a_snapshot_being_made_and_then_deletes_it(
+def test_absent_waits_for_a_snapshot_being_created_and_then_deletes_it(
     cloud: Emulator, run: Run, disk: str, named: Find, writes: Run, by: str
 ) -> None:
     snapshot = cloud.state.create_snapshot(disk, "x", seconds=120)
@@ -420,7 +420,7 @@ def test_absent_waits_for_a_deletion_that_is_under_way(cloud: Emulator, run: Run
     assert (answer.outcomes, answer.changed, named(disk, "x"), writes()) == (["absent"], False, [], [])
 
 
-def test_absent_without_wait_fails_on_a_snapshot_being_made_and_queues_nothing(
+def test_absent_without_wait_fails_on_a_snapshot_being_created_and_queues_nothing(
     cloud: Emulator, run: Run, disk: str, named: Find, writes: Run, virtual_time: Any
 ) -> None:
     cloud.state.create_snapshot(disk, "x", seconds=5)

@@ -58,7 +58,7 @@ def test_create_done_but_its_answer_lost_is_adopted(cloud: Emulator, run: Run, d
 
 
 @pytest.mark.parametrize("fault", NOT_DONE, ids=words)
-def test_create_not_done_is_looked_for_30_seconds_and_sent_once_more_with_a_warning(
+def test_lost_create_is_searched_for_30_seconds_and_sent_once_more_with_a_warning(
     cloud: Emulator, run: Run, disk: str, named: Find, fault: dict[str, Any]
 ) -> None:
     cloud.add_faults(create(**fault, count=1))
@@ -73,7 +73,7 @@ def test_create_twice_without_answer_fails_and_says_unknown(cloud: Emulator, run
     cloud.add_faults(create(kind="drop"))
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.failed, len(cloud.calls("CreateSnapshot"))) == (["failed"], True, 2)
-    assert "unknown" in answer.msg and "a repeat looks for it" in answer.msg and disk in answer.msg
+    assert "unknown" in answer.msg and "run the task again to look for it" in answer.msg and disk in answer.msg
 
 
 def test_second_create_done_but_its_answer_lost_too_is_adopted(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
@@ -114,7 +114,7 @@ def test_older_snapshot_of_that_name_is_not_taken_for_the_lost_one(cloud: Emulat
 
 
 @pytest.mark.parametrize(("theirs", "status"), [("other", "Normal"), ("mine", "Failure")])
-def test_of_two_made_at_the_same_moment_ours_is_adopted_and_both_are_named(
+def test_of_two_created_at_the_same_moment_ours_is_adopted_and_both_are_named(
     cloud: Emulator, run: Run, disk: str, named: Find, meanwhile: Run, place: Run, theirs: str, status: str
 ) -> None:
     meanwhile(lambda: place(disk, "x", theirs, status, age=-5), when=lambda: cloud.calls("CreateSnapshot"))
@@ -260,13 +260,13 @@ def test_time_up_after_a_lost_answer_says_that_nobody_knows(cloud: Emulator, run
     cloud.add_faults(create(kind="drop"))
     answer = run("snapshot", name="x", disk_ids=[disk], wait_timeout=10)
     assert (answer.outcomes, answer.failed) == (["pending"], True)
-    assert "unknown" in answer.msg and "the work goes on" not in answer.msg
+    assert "unknown" in answer.msg and "the operation continues" not in answer.msg
 
 
 def test_snapshot_not_listed_when_time_is_up_is_named(cloud: Emulator, run: Run, disk: str, named: Find) -> None:
     cloud.add_faults(create(kind="listing_lag", seconds=900))
     answer = run("snapshot", name="x", disk_ids=[disk], wait_timeout=10)
-    assert answer.outcomes == ["pending"] and named(disk, "x")[0] in answer.msg and "the work goes on" in answer.msg
+    assert answer.outcomes == ["pending"] and named(disk, "x")[0] in answer.msg and "the operation continues" in answer.msg
 
 
 def test_snapshot_that_somebody_deletes_while_it_is_waited_for_fails(
@@ -276,10 +276,10 @@ def test_snapshot_that_somebody_deletes_while_it_is_waited_for_fails(
     meanwhile(lambda: cloud.state.remove_snapshot(named(disk, "x")[0]), after=20)
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.failed, named(disk, "x")) == (["failed"], True, [])
-    assert answer.snapshot_id in answer.msg and "not listed any more" in answer.msg
+    assert answer.snapshot_id in answer.msg and "no longer listed" in answer.msg
 
 
-def test_joined_snapshot_that_vanishes_is_made_anew(
+def test_joined_snapshot_that_vanishes_is_created_again(
     cloud: Emulator, run: Run, disk: str, named: Find, meanwhile: Run, writes: Run, place: Run
 ) -> None:
     theirs = place(disk, "x", status="Createing")
@@ -288,7 +288,7 @@ def test_joined_snapshot_that_vanishes_is_made_anew(
     assert (answer.outcomes, writes(), [answer.snapshot_id]) == (["created"], ["CreateSnapshot"], named(disk, "x"))
 
 
-def test_failed_look_at_the_disk_is_repeated_and_nothing_else_is_sent(
+def test_failed_listing_of_the_disk_is_repeated_and_nothing_else_is_sent(
     cloud: Emulator, run: Run, disk: str, meanwhile: Run, writes: Run, place: Run
 ) -> None:
     theirs = place(disk, "x", status="Createing")
@@ -308,7 +308,7 @@ def test_snapshot_that_another_task_makes_at_the_same_moment_is_warned_of(
     assert len(answer.told) == 1 and all(each in answer.told[0] for each in named(disk, "x"))
 
 
-def test_look_for_duplicates_that_fails_is_a_warning(cloud: Emulator, run: Run, disk: str) -> None:
+def test_failed_search_for_duplicates_is_a_warning(cloud: Emulator, run: Run, disk: str) -> None:
     cloud.add_faults({"action": "DescribeSnapshot", "params": {"DiskID": disk}, "kind": "refuse", "ret_code": 150, "skip": 1})
     answer = run("snapshot", name="x", disk_ids=[disk])
     assert (answer.outcomes, answer.failed) == (["created"], False)
@@ -318,7 +318,7 @@ def test_look_for_duplicates_that_fails_is_a_warning(cloud: Emulator, run: Run, 
 # ---- the first look
 
 
-def test_numbers_as_texts_null_lists_and_the_other_name_of_the_name_are_understood(cloud: Emulator, run: Run, disks: list[str]) -> None:
+def test_numbers_as_strings_null_lists_and_the_alias_of_the_name_are_accepted(cloud: Emulator, run: Run, disks: list[str]) -> None:
     cloud.add_faults(*({"action": "DescribeSnapshot", "kind": kind} for kind in ("strings", "null_infos", "snapshot_name")))
     cloud.add_faults({"action": "CreateSnapshot", "kind": "strings"}, {"action": "DeleteSnapshot", "kind": "strings"})
     made, found = (run("snapshot", name="x", disk_ids=disks) for _turn in range(2))
@@ -332,7 +332,7 @@ def test_numbers_as_texts_null_lists_and_the_other_name_of_the_name_are_understo
     [({"kind": "refuse", "ret_code": 171}, 171), ({"kind": "http_status", "status": 503}, None), ({"kind": "redirect"}, None)],
     ids=lambda each: words(each) if isinstance(each, dict) else "",
 )
-def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each_disk(
+def test_failed_first_listing_writes_nothing_and_has_an_entry_for_each_disk(
     cloud: Emulator, run: Run, disks: list[str], writes: Run, fault: dict[str, Any], code: int | None
 ) -> None:
     cloud.add_faults({"action": "DescribeSnapshot", **fault})
@@ -389,7 +389,7 @@ def test_refused_delete_that_passes_is_waited_out(cloud: Emulator, run: Run, dis
 
 
 @pytest.mark.parametrize("code", [150, 164, 209, 140])
-def test_refused_delete_that_stays_fails_and_the_others_go_on(cloud: Emulator, run: Run, disks: list[str], code: int) -> None:
+def test_permanently_refused_delete_fails_and_the_others_continue(cloud: Emulator, run: Run, disks: list[str], code: int) -> None:
     snapshots = [cloud.state.add_snapshot(each, "x") for each in disks]
     cloud.add_faults({"action": "DeleteSnapshot", "kind": "refuse", "ret_code": code, "params": {"SnapshotID": snapshots[2]}})
     answer = run("snapshot", name="x", disk_ids=disks, state="absent")

@@ -143,7 +143,7 @@ def test_fields_that_only_newer_platforms_have_are_passed_on(cloud: Emulator, ru
     assert record["snapshot_id"] and record["status"] == "Normal"
 
 
-def test_numbers_as_texts_and_the_other_name_of_the_name_are_understood(cloud: Emulator, run: Run, disk: str) -> None:
+def test_numbers_as_strings_and_the_alias_of_the_name_are_accepted(cloud: Emulator, run: Run, disk: str) -> None:
     cloud.state.add_snapshot(disk, "x")
     cloud.add_faults(*({"action": "DescribeSnapshot", "kind": kind} for kind in ("strings", "snapshot_name")))
     (record,) = run("snapshot_info", name="x").snapshots
@@ -156,13 +156,13 @@ def test_numbers_as_texts_and_the_other_name_of_the_name_are_understood(cloud: E
         ({"kind": "refuse", "ret_code": 171}, "RetCode 171"),
         ({"kind": "http_status", "status": 404}, "404"),
         ({"kind": "redirect"}, "redirects"),
-        ({"kind": "html"}, "not an answer of the API"),
+        ({"kind": "html"}, "not a response of the API"),
         ({"kind": "empty"}, "empty body"),
         ({"kind": "drop"}, "broke"),
     ],
     ids=lambda each: each["kind"] if isinstance(each, dict) else "",
 )
-def test_failure_is_one_line_with_the_calls_made(cloud: Emulator, run: Run, fault: dict[str, Any], words: str) -> None:
+def test_failure_is_one_line_with_the_calls_sent(cloud: Emulator, run: Run, fault: dict[str, Any], words: str) -> None:
     cloud.add_faults({"action": "*", **fault})
     answer = run("snapshot_info")
     assert answer.failed and words in answer.msg and "\n" not in answer.msg and "Traceback" not in answer.printed

@@ -319,7 +319,7 @@ def test_marker_accepted_and_then_nothing_but_refusals_may_be_repeated(
     revoked = {"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171}
     meanwhile(lambda: cloud.add_faults(revoked), when=lambda: len(cloud.calls("CreateSnapshot")) >= 2)
     answer = roll_back(**MARKED)
-    assert answer.failed and "is not made" not in answer.msg and "RetCode 171" in answer.msg
+    assert answer.failed and "was not created" not in answer.msg and "RetCode 171" in answer.msg
     cloud.faults.clear()
     assert (roll_back(**MARKED).outcomes, len(cloud.calls("RollbackSnapshot"))) == (["already_done"] * 2, 2)
 
@@ -363,7 +363,7 @@ def test_marked_disks_do_not_need_the_vm_off(cloud: Emulator, server: Server, ro
     assert roll_back(**MARKED).outcomes == ["already_done"] * 2
 
 
-def test_backup_of_an_unfinished_attempt_is_kept_used_and_its_age_told(
+def test_backup_of_an_unfinished_attempt_is_kept_used_and_its_age_reported(
     cloud: Emulator, server: Server, roll_back: Run, named: Find
 ) -> None:
     old = cloud.state.add_snapshot(server.disks[0], "b", f"ucloudstack.cloud backup marker=m target={server.targets[0]}", age=1800)
@@ -448,14 +448,14 @@ def test_refused_marker_fails_the_task_and_says_not_to_repeat(cloud: Emulator, s
     answer = roll_back(**MARKED)
     assert (answer.outcomes, answer.failed, answer.changed, server.held()) == (["rolled_back"] * 2, True, True, [GOOD] * 2)
     assert (answer.results[0]["ret_code"], answer.results[1]["ret_code"]) == (code, None)
-    assert answer.msg.startswith(f"1 of 2 failed: {server.disks[0]}: ") and "not repeat the task once the VM was started" in answer.msg
+    assert answer.msg.startswith(f"1 of 2 failed: {server.disks[0]}: ") and "not run the task again after starting the VM" in answer.msg
 
 
-def test_marker_not_made_in_time_says_not_to_repeat(cloud: Emulator, server: Server, roll_back: Run) -> None:
+def test_marker_not_created_in_time_says_not_to_repeat(cloud: Emulator, server: Server, roll_back: Run) -> None:
     cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2502})
     answer = roll_back(**MARKED, wait_timeout=60)
     assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
-    assert "not repeat" in answer.msg and "same task again" not in answer.msg
+    assert "not run the task again" in answer.msg and "same task again" not in answer.msg
 
 
 def test_key_revoked_between_rollback_and_marker_says_not_to_repeat(
@@ -466,13 +466,13 @@ def test_key_revoked_between_rollback_and_marker_says_not_to_repeat(
     meanwhile(lambda: cloud.add_faults(revoked), when=lambda: len(cloud.calls("CreateSnapshot")) >= 2)
     answer = roll_back(**MARKED)
     assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
-    assert "RetCode 171" in answer.msg and "not repeat" in answer.msg and "same task again" not in answer.msg
+    assert "RetCode 171" in answer.msg and "not run the task again" in answer.msg and "same task again" not in answer.msg
 
 
 def test_marker_accepted_but_unfinished_at_the_deadline_may_be_repeated(cloud: Emulator, server: Server, roll_back: Run) -> None:
     cloud.add_faults({"action": "CreateSnapshot", "kind": "stuck_snapshot", "seconds": 600})
     first, second = roll_back(**MARKED, wait_timeout=60), roll_back(**MARKED, wait_timeout=60)
-    assert first.failed and "not repeat" not in first.msg
+    assert first.failed and "not run the task again" not in first.msg
     assert (second.outcomes, len(cloud.calls("RollbackSnapshot"))) == (["already_done"] * 2, 2)
 
 
@@ -484,17 +484,17 @@ def test_marker_whose_answer_is_lost_is_adopted(cloud: Emulator, server: Server,
 
 @pytest.mark.parametrize("wait_timeout", [40, 600])
 @pytest.mark.parametrize("lag", [False, True])
-def test_marker_whose_fate_is_unknown_is_not_told_to_be_missing(
+def test_marker_of_unknown_outcome_is_not_reported_as_missing(
     cloud: Emulator, server: Server, roll_back: Run, wait_timeout: int, lag: bool
 ) -> None:
     hidden = [{"action": "CreateSnapshot", "kind": "listing_lag", "seconds": 900}] if lag else []
     cloud.add_faults(*hidden, {"action": "CreateSnapshot", "kind": "lose_answer" if lag else "drop"})
     answer = roll_back(**MARKED, wait_timeout=wait_timeout)
     assert (answer.outcomes, answer.failed, server.held()) == (["rolled_back"] * 2, True, [GOOD] * 2)
-    assert "unknown whether the marker 'm' is made" in answer.msg and "is not made" not in answer.msg
+    assert "unknown whether the marker 'm' was created" in answer.msg and "was not created" not in answer.msg
 
 
-def test_marker_refused_for_a_while_is_made_in_the_end_and_the_disk_rolled_back_once(
+def test_marker_refused_for_a_while_is_created_in_the_end_and_the_disk_rolled_back_once(
     cloud: Emulator, server: Server, roll_back: Run, named: Find
 ) -> None:
     cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 2502, "count": 9})
@@ -502,7 +502,7 @@ def test_marker_refused_for_a_while_is_made_in_the_end_and_the_disk_rolled_back_
     assert (len(cloud.calls("RollbackSnapshot")), [len(named(each, "m")) for each in server.disks]) == (2, [1, 1])
 
 
-def test_failed_look_at_the_disk_is_repeated_and_nothing_is_written(cloud: Emulator, server: Server, run: Run, writes: Run) -> None:
+def test_failed_listing_of_the_disk_is_repeated_and_nothing_is_written(cloud: Emulator, server: Server, run: Run, writes: Run) -> None:
     by_disk = {"action": "DescribeSnapshot", "params": {"DiskID": server.disks[0]}}
     cloud.add_faults({**by_disk, "kind": "http_status", "status": 503, "skip": 1, "count": 11})
     answer = run("snapshot_rollback", name="x", disk_ids=server.disks[:1], marker_name="m")
@@ -543,14 +543,14 @@ def test_rollback_twice_without_answer_fails_and_says_unknown(cloud: Emulator, s
     cloud.add_faults(rollback(kind="drop"))
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
     assert (answer.outcomes, answer.failed, len(cloud.calls("RollbackSnapshot"))) == (["failed"], True, 2)
-    assert "unknown" in answer.msg and "leave its VM off, and run the task again" in answer.msg and not cloud.calls("CreateSnapshot")
+    assert "unknown" in answer.msg and "keep its VM off, and run the task again" in answer.msg and not cloud.calls("CreateSnapshot")
 
 
 def test_second_request_refused_says_that_the_first_may_have_been_done(cloud: Emulator, server: Server, roll_back: Run) -> None:
     cloud.add_faults(rollback(kind="drop", count=2), rollback(kind="refuse", ret_code=161))
     answer = roll_back()
     assert (answer.outcomes, answer.failed, answer.changed) == (["failed"] * 2, True, True)
-    assert "RetCode 161" in answer.msg and "may be back all the same: leave its VM off" in answer.msg
+    assert "RetCode 161" in answer.msg and "may be rolled back nevertheless: keep its VM off" in answer.msg
 
 
 def test_rollback_is_not_sent_again_when_the_vm_was_started_meanwhile(cloud: Emulator, server: Server, run: Run, meanwhile: Run) -> None:
@@ -558,7 +558,7 @@ def test_rollback_is_not_sent_again_when_the_vm_was_started_meanwhile(cloud: Emu
     meanwhile(lambda: cloud.state.start_vm(server.vm_id), when=lambda: cloud.calls("RollbackSnapshot"))
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1])
     assert (answer.outcomes, len(cloud.calls("RollbackSnapshot")), server.held()[0]) == (["failed"], 1, BROKEN)
-    assert server.vm_id in answer.msg and "not repeated" in answer.msg
+    assert server.vm_id in answer.msg and "not sent again" in answer.msg
     assert not any("sent once more" in each for each in answer.told)
 
 
@@ -621,7 +621,11 @@ def test_snapshot_that_ends_as_failure_during_its_rollback_fails(cloud: Emulator
     meanwhile(lambda: cloud.state._set_snapshot_status(server.targets[0], SnapshotStatus.FAILURE), after=20)
     answer = run("snapshot_rollback", snapshot_ids=server.targets[:1], marker_name="m")
     assert (answer.outcomes, answer.failed, answer.changed) == (["failed"], True, True)
-    assert "Failure" in answer.msg and "unknown; leave its VM off" in answer.msg and not cloud.calls("CreateSnapshot")
+    assert (
+        "Failure" in answer.msg
+        and "unknown whether the disk was rolled back; keep its VM off" in answer.msg
+        and not cloud.calls("CreateSnapshot")
+    )
 
 
 def test_polls_that_fail_for_a_while_say_nothing_of_the_work(cloud: Emulator, server: Server, roll_back: Run) -> None:
@@ -638,7 +642,7 @@ def test_key_revoked_while_it_rolls_is_pending(cloud: Emulator, server: Server, 
     assert "RetCode 171" in answer.msg
 
 
-def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each(
+def test_failed_first_listing_writes_nothing_and_has_an_entry_for_each(
     cloud: Emulator, server: Server, roll_back: Run, writes: Run
 ) -> None:
     cloud.add_faults({"action": "DescribeSnapshot", "kind": "refuse", "ret_code": 171})
@@ -728,7 +732,7 @@ def test_disks_whose_marker_is_refused_are_attached_again_all_the_same(cloud: Em
     cloud.add_faults({"action": "CreateSnapshot", "kind": "refuse", "ret_code": 7000})
     answer = roll_back(**MARKED)
     assert (answer.outcomes, answer.failed, homes(cloud, detaching)) == (["rolled_back"] * 2, True, [detaching.vm_id] * 2)
-    assert "not repeat the task once the VM was started" in answer.msg and f"attached to VM {detaching.vm_id} again" in answer.msg
+    assert "not run the task again after starting the VM" in answer.msg and f"attached to VM {detaching.vm_id} again" in answer.msg
 
 
 @pytest.mark.parametrize(
@@ -756,7 +760,7 @@ def test_attached_twice_without_answer_is_left_detached(cloud: Emulator, detachi
     cloud.add_faults(attach(kind="drop"))
     answer = roll_back(**MARKED)
     assert (answer.outcomes, len(cloud.calls("AttachDisk"))) == (["detached"] * 2, 4)
-    assert "twice no answer" in answer.msg
+    assert "two requests got no response" in answer.msg
 
 
 @pytest.mark.parametrize("code", [165, 2502, 5000, 2206])
@@ -864,7 +868,7 @@ def test_disk_attached_to_another_vm_than_attach_to_says_fails_before_any_write(
     other = cloud.state.add_vm("other", boot_gb=1, state=VmState.STOPPED)
     answer = roll_back(**COPIES, attach_to={server.disks[0]: other})
     assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["failed", "skipped"], True, False, [])
-    assert f"{server.disks[0]}: the disk is attached to VM {server.vm_id}, and attach_to says {other}" in answer.msg
+    assert f"{server.disks[0]}: the disk is attached to VM {server.vm_id}, but attach_to is {other}" in answer.msg
 
 
 def test_marked_disk_that_somebody_attached_elsewhere_is_left_there(

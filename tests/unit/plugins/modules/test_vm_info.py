@@ -79,7 +79,7 @@ def test_record(cloud: Emulator, run: Run) -> None:
 
 
 @pytest.mark.parametrize("state", ["Pondering", "Failed", "Migrating"])
-def test_state_is_told_as_the_api_spells_it(cloud: Emulator, run: Run, vms: dict[str, str], state: str) -> None:
+def test_state_is_returned_as_the_api_spells_it(cloud: Emulator, run: Run, vms: dict[str, str], state: str) -> None:
     cloud.state._db.execute("UPDATE vms SET state = ?", (state,))
     assert {record["state"] for record in run("vm_info").vms} == {state}
 
@@ -94,7 +94,7 @@ def test_vm_without_disks_and_addresses(
     assert [(record["disks"], record["disk_ids"], record["ips"]) for record in answer.vms] == [([], [], [])] and answer.disk_ids == []
 
 
-def test_sizes_as_texts_are_numbers(run: Run, vms: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_as_strings_are_numbers(run: Run, vms: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     info = actions._vm_info
 
     def texts(*args: Any) -> dict[str, Any]:
@@ -118,10 +118,10 @@ def test_nothing_but_vms_is_asked_for_and_check_mode_makes_no_difference(cloud: 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [({"kind": "refuse", "ret_code": 150}, "RetCode 150"), ({"kind": "html"}, "not an answer of the API"), ({"kind": "drop"}, "broke")],
+    [({"kind": "refuse", "ret_code": 150}, "RetCode 150"), ({"kind": "html"}, "not a response of the API"), ({"kind": "drop"}, "broke")],
     ids=lambda each: each["kind"] if isinstance(each, dict) else "",
 )
-def test_failure_is_one_line_with_the_calls_made(cloud: Emulator, run: Run, fault: dict[str, Any], words: str) -> None:
+def test_failure_is_one_line_with_the_calls_sent(cloud: Emulator, run: Run, fault: dict[str, Any], words: str) -> None:
     cloud.add_faults({"action": "*", **fault})
     answer = run("vm_info")
     assert answer.failed and words in answer.msg and "\n" not in answer.msg and "Traceback" not in answer.printed

@@ -142,7 +142,7 @@ def test_vm_that_vanishes_while_it_stops_fails(cloud: Emulator, vm: Run, power: 
     meanwhile(lambda: cloud.state._db.execute("DELETE FROM vms"), after=20)
     answer = power("stopped", vm_id)
     assert (answer.outcomes, answer.changed) == (["failed"], True)
-    assert "not listed any more, it was Running" in answer.msg
+    assert "no longer listed; it was Running" in answer.msg
 
 
 # ---- many at once
@@ -210,17 +210,17 @@ def test_snapshot_of_a_disk_is_waited_for_whether_or_not_the_state_of_the_disk_s
     assert (answer.outcomes, call["at"] - cloud.calls()[0]["at"] >= 90) == ([wanted], True)
 
 
-def test_disk_at_work_until_the_deadline_leaves_it_pending_and_untouched(cloud: Emulator, vm: Run, power: Run, writes: Run) -> None:
+def test_disk_busy_until_the_deadline_leaves_it_pending_and_untouched(cloud: Emulator, vm: Run, power: Run, writes: Run) -> None:
     vm_id = vm()
     (disk_id,) = disks_of(cloud, vm_id)
     cloud.state.create_snapshot(disk_id, "x", seconds=None)
     answer = power("stopped", vm_id, wait_timeout=60)
     assert (answer.outcomes, answer.failed, answer.changed, writes()) == (["pending"], True, False, [])
-    assert f"{disk_id} must be stable before" in answer.msg and "60 s" in answer.msg
+    assert f"waiting for {disk_id} to become stable" in answer.msg and "60 s" in answer.msg
     assert "nothing was done yet, run the same task again" in answer.msg
 
 
-def test_disk_at_work_is_no_matter_where_nothing_is_to_be_done(cloud: Emulator, vm: Run, power: Run, virtual_time: Any) -> None:
+def test_busy_disk_does_not_matter_if_nothing_is_to_be_done(cloud: Emulator, vm: Run, power: Run, virtual_time: Any) -> None:
     vm_id = vm("Stopped")
     cloud.state.create_snapshot(disks_of(cloud, vm_id)[0], "x", seconds=None)
     assert (power("stopped", vm_id).outcomes, virtual_time.now()) == (["unchanged"], 0)
@@ -281,7 +281,7 @@ def test_time_out_hands_the_work_back_and_a_repeat_carries_on(cloud: Emulator, v
     vm_id = vm("Stopped")
     first, second = (power("started", vm_id, wait_timeout=60) for _turn in range(2))
     assert (first.outcomes, first.failed, first.changed) == (["pending"], True, True)
-    assert all(each in first.msg for each in (vm_id, "last seen Starting", "the work goes on, run the same task again"))
+    assert all(each in first.msg for each in (vm_id, "last seen Starting", "the operation continues, run the same task again"))
     assert (second.outcomes, second.failed, second.changed, writes()) == (["unchanged"], False, False, ["StartVMInstance"])
 
 
@@ -289,7 +289,7 @@ def test_time_up_after_a_lost_answer_says_that_nobody_knows(cloud: Emulator, vm:
     cloud.add_faults({"action": "StartVMInstance", "kind": "drop"})
     answer = power("started", vm("Stopped"), wait_timeout=10)
     assert (answer.outcomes, answer.failed) == (["pending"], True)
-    assert "unknown" in answer.msg and "the work goes on" not in answer.msg
+    assert "unknown" in answer.msg and "the operation continues" not in answer.msg
 
 
 def test_state_that_never_ends_is_pending_and_nothing_is_sent(vm: Run, power: Run, writes: Run) -> None:
@@ -303,7 +303,7 @@ def test_without_wait_it_returns_as_soon_as_the_api_accepted(cloud: Emulator, vm
     first, second = (power("stopped", *vms, wait=False) for vms in [[vm()]] * 2)
     assert (first.outcomes, first.changed, first.failed) == (["stopped"], True, False)
     assert (second.outcomes, second.changed, second.failed) == (["pending"], False, False)
-    assert "not waited for" in second.results[0]["msg"] and virtual_time.now() < 30
+    assert "not waiting" in second.results[0]["msg"] and virtual_time.now() < 30
 
 
 def test_key_revoked_while_it_waits_ends_the_wait_and_says_what_is_unfinished(cloud: Emulator, vm: Run, power: Run) -> None:
@@ -322,7 +322,7 @@ def test_polls_that_fail_for_a_while_say_nothing_of_the_work(cloud: Emulator, vm
 
 
 @pytest.mark.parametrize("action", ["DescribeVMInstance", "DescribeDisk"])
-def test_first_look_that_fails_writes_nothing_and_has_an_entry_for_each(
+def test_failed_first_listing_writes_nothing_and_has_an_entry_for_each(
     cloud: Emulator, vm: Run, power: Run, writes: Run, action: str
 ) -> None:
     cloud.add_faults({"action": action, "kind": "refuse", "ret_code": 171})
@@ -365,11 +365,11 @@ def test_twice_no_answer_fails_and_a_repeat_may_try_again(cloud: Emulator, vm: R
     vm_id = vm()
     first, second = (power("stopped", vm_id) for _turn in range(2))
     assert (first.outcomes, first.changed, first.results[0]["ret_code"]) == (["failed"], True, 560)
-    assert "still Running: twice no answer" in first.msg and len(first.told) == 1
+    assert "still Running: two requests got no response" in first.msg and len(first.told) == 1
     assert second.outcomes == ["stopped"] and len(cloud.calls("StopVMInstance")) == 3
 
 
-def test_lost_answer_is_looked_for_without_wait_too(cloud: Emulator, vm: Run, power: Run) -> None:
+def test_lost_answer_is_searched_for_without_wait_too(cloud: Emulator, vm: Run, power: Run) -> None:
     cloud.add_faults({"action": "StopVMInstance", "kind": "drop", "count": 1})
     assert power("stopped", vm(), wait=False).outcomes == ["stopped"]
     assert len(cloud.calls("StopVMInstance")) == 2
@@ -424,7 +424,7 @@ def test_power_off_refused_while_it_starts_is_waited_for(cloud: Emulator, vm: Ru
     assert power("powered_off", vm_id).outcomes == ["powered_off"]
 
 
-def test_refusal_until_the_deadline_is_pending_unchanged_and_told(cloud: Emulator, vm: Run, power: Run) -> None:
+def test_refusal_until_the_deadline_is_pending_unchanged_and_reported(cloud: Emulator, vm: Run, power: Run) -> None:
     cloud.add_faults({"action": "StopVMInstance", "kind": "refuse", "ret_code": 2041})
     answer = power("stopped", vm(), wait_timeout=60)
     assert (answer.outcomes, answer.changed, answer.results[0]["ret_code"]) == (["pending"], False, 2041)
@@ -433,7 +433,7 @@ def test_refusal_until_the_deadline_is_pending_unchanged_and_told(cloud: Emulato
 
 @pytest.mark.parametrize("wanted", WANTED)
 @pytest.mark.parametrize("code", [113, 140, 150, 160, 171, 1004, 424242])
-def test_refusal_that_stays_fails_at_once_and_the_others_go_on(cloud: Emulator, vm: Run, power: Run, wanted: str, code: int) -> None:
+def test_permanent_refusal_fails_at_once_and_the_others_continue(cloud: Emulator, vm: Run, power: Run, wanted: str, code: int) -> None:
     bad, good = vm(FROM[wanted]), vm(FROM[wanted])
     cloud.add_faults({"action": ACTION[wanted], "kind": "refuse", "ret_code": code, "params": {"VMID": bad}})
     answer = power(wanted, bad, good)

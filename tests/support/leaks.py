@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where secrets could come to light, and how to see that they do not: what to search for, and where to have the code break."""
+"""Finds leaked secrets: what to search for, and the places where tests force an exception."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 PART = 12
-"""So many characters of a secret that follow each other count as a leak."""
+"""This many consecutive characters of a secret count as a leak."""
 
 PLACES = {
     "_module:_config": "vm_info",
-    "_module:answer": "snapshot",
-    "_apply:Task.look": "snapshot",
+    "_apply:Task.read": "snapshot",
     "_apply:sent_once": "snapshot",
     "_apply:Unit.consider": "snapshot",
-    "_report:_entry": "snapshot",
+    "_results:of_snapshots": "snapshot",
+    "_results:_entry": "snapshot",
     "_present:present": "snapshot",
     "_rollback:rolled_back": "snapshot_rollback",
     "_power:powered": "vm_power",
@@ -34,17 +34,17 @@ PLACES = {
     "_client:Client._exchange": "snapshot_info",
     "_transport:Transport.post": "snapshot_info",
     "_transport:RequestBody.read": "snapshot",
-    "_answers:_sound": "vm_info",
+    "_answers:_sanitized": "vm_info",
     "_records:Snapshot.from_api": "snapshot_info",
     "_records:Vm.as_result": "vm_info",
     "_errors:UCloudStackError.__init__": "snapshot_info",
     "_clock:Deadline.pause": "snapshot",
 }
-"""Functions of every layer in ``module_utils``, each with a module that comes by it. The one of ``_errors`` is met when a call fails."""
+"""Functions of every layer in ``module_utils``, each with a module that calls it; that of ``_errors`` is called if a request fails."""
 
 
 def leaks(secrets: Iterable[str], texts: Mapping[str, str]) -> list[str]:
-    """Each part of a secret that is in a text: the text's name, and what is around it. Empty when all is well."""
+    """Each part of a secret that is in a text: the name of the text, and its context. Empty if nothing leaked."""
     parts = dict.fromkeys(secret[start : start + PART] for secret in secrets for start in range(len(secret) - PART + 1))
     return [
         f"{name}: …{text[max(place - 100, 0) : place + PART]}…"
@@ -55,7 +55,7 @@ def leaks(secrets: Iterable[str], texts: Mapping[str, str]) -> list[str]:
 
 
 def break_at(place: str, put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Have a function raise an exception that nobody expects, from now on: ``break_at("_client:Client._exchange")``."""
+    """Make a function raise an unexpected exception from now on: ``break_at("_client:Client._exchange")``."""
     layer, _colon, path = place.partition(":")
     target: Any = importlib.import_module(f"ansible_collections.ucloudstack.cloud.plugins.module_utils.{layer}")
     *owners, name = path.split(".")

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Modules run in this very process: their ``main()``, through real argument parsing and real output.
+"""Runs modules in this process: their ``main()``, with real argument parsing and real output.
 
-Needs ``ansible_collections`` to be importable, see :func:`stage.link_collection`.
+Needs ``ansible_collections`` to be importable, see ``collection``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Answer = SimpleNamespace
 
 
 class PrintedByThread:
-    """Standard output of which each thread that asks for it gets its own part."""
+    """Standard output, with a separate part for each thread that asks for one."""
 
     def __init__(self, otherwise: TextIO) -> None:
         self._otherwise = otherwise
@@ -62,10 +62,10 @@ def as_on_a_host() -> Iterator[PrintedByThread]:
 
 
 def answer_of(printed: PrintedByThread, name: str, options: dict[str, Any], *, check: bool = False, diff: bool = False) -> Answer:
-    """What the module prints, parsed, and as text in ``printed``.
+    """The output of the module, parsed, and as text in ``printed``.
 
-    Options and warnings are globals of Ansible's. They are read first and told last, so several modules may be under way in as
-    many threads, if no more than one of these runs at a time.
+    Options and warnings are globals of Ansible. They are read first and printed last, so several threads may each run a module,
+    if only one of them runs at a time.
     """
     module = importlib.import_module(f"ansible_collections.ucloudstack.cloud.plugins.modules.{name}")
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
@@ -75,7 +75,7 @@ def answer_of(printed: PrintedByThread, name: str, options: dict[str, Any], *, c
         try:
             with contextlib.suppress(SystemExit):
                 module.main()
-                raise AssertionError(f"{name} came back from its main()")
+                raise AssertionError(f"main() of {name} returned")
         finally:
             basic._ANSIBLE_ARGS = None
             warnings._global_warnings.clear()
@@ -84,11 +84,11 @@ def answer_of(printed: PrintedByThread, name: str, options: dict[str, Any], *, c
 
 
 def module_answer(name: str, options: dict[str, Any], *, check: bool = False, diff: bool = False) -> Answer:
-    """Run one module alone; what it printed, see :func:`answer_of`."""
+    """Run a single module; returns its output, see :func:`answer_of`."""
     with as_on_a_host() as printed:
         return answer_of(printed, name, options, check=check, diff=diff)
 
 
 def told(answer: Answer) -> list[str]:
-    """The warnings as text: ansible-core 2.19 and up hands them over as objects."""
+    """The warnings as text: since ansible-core 2.19 they are objects."""
     return [each if isinstance(each, str) else each["event"]["msg"] for each in answer.warnings]

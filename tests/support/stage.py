@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The stage for everything that runs the real thing: an emulator process, and ansible-playbook in front of it."""
+"""Runs an emulator process, and ansible-playbook against it."""
 
 from __future__ import annotations
 
@@ -20,33 +20,23 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .collection import CHECKOUT
+
 if TYPE_CHECKING:
     import psutil
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 MIB = 1024 * 1024
 BLOCK = 4096
 
-
-def link_collection(folder: Path) -> Path:
-    """Make ``folder`` a collections path that holds this checkout, by a link; returns it."""
-    namespace = folder / "ansible_collections" / "ucloudstack"
-    namespace.mkdir(parents=True, exist_ok=True)
-    link = namespace / "cloud"
-    link.unlink(missing_ok=True)
-    link.symlink_to(CHECKOUT)
-    return folder
-
-
 GENERATION = os.environ.get("UCLOUDSTACK_TEST_GENERATION", "1.x")
-"""The generation of the platform that emulators emulate here."""
+"""The emulated generation of the platform."""
 
 
 class EmulatorProcess:
-    """``python tests/emulator``, running. Killed and started again, it is the same cloud: at the same port, with the same keys."""
+    """A running ``python tests/emulator``. Killed and started again, it is the same cloud, with the same port and keys."""
 
     def __init__(self, state_dir: Path, *arguments: str, generation: str = GENERATION) -> None:
-        """Raises RuntimeError when it does not start."""
+        """Raises RuntimeError if it does not start."""
         program = [sys.executable, str(CHECKOUT / "tests" / "emulator")]
         self._command = [*program, "--state-dir", str(state_dir), "--generation", generation, *arguments]
         self.connection = self._start()
@@ -66,11 +56,11 @@ class EmulatorProcess:
             self._process.kill()
 
     def start_again(self) -> None:
-        """After it was killed. Raises RuntimeError when it does not start."""
+        """Start it after it was killed. Raises RuntimeError if it does not start."""
         self._start("--port", str(urlsplit(self.connection["api_url"]).port))
 
     def stop(self) -> None:
-        """SIGTERM, so that it ends as it wants to."""
+        """SIGTERM, so that it shuts down cleanly."""
         with self._process:
             self._process.terminate()
             self._process.wait(10)
@@ -91,7 +81,7 @@ class Cloud:
         return {f"UCLOUDSTACK_{option.upper()}": self.connection[option] for option in options}
 
     def control(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        """Ask the control API: ``calls``, ``state``, ``faults``. Returns what it says, parsed."""
+        """Call the control API: ``calls``, ``state``, ``faults``. Returns the parsed response."""
         request = urllib.request.Request(
             f"{self.connection['control_url']}/{path}",
             method=method,
@@ -103,11 +93,11 @@ class Cloud:
         return json.loads(text) if text else None
 
     def calls(self, action: str) -> int:
-        """How often the API was asked for this."""
+        """How often this action was called."""
         return sum(call["action"] == action for call in self.control("calls"))
 
     def call(self, action: str, **params: Any) -> dict[str, Any]:
-        """One call of the API, by the collection's own client."""
+        """One call of the API, with the client of the collection."""
         from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
         from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
@@ -116,7 +106,7 @@ class Cloud:
         return Client(config).call(action, params)
 
     def disk(self, name: str) -> dict[str, str]:
-        """A new, detached disk of 1 GB that begins with some bytes of its own; its id and the path of its bytes."""
+        """Create a detached disk of 1 GB with unique bytes at its start; returns its id and the path of its bytes."""
         disk_id = self.call("CreateDisk", SetType="StorageHDD", Name=name, DiskSpace=1, ChargeType="Month")["DiskID"]
         while self.call("DescribeDisk", DiskIDs=[disk_id])["Infos"][0]["DiskStatus"] not in ("Unbound", "Detached"):
             time.sleep(0.05)
@@ -126,7 +116,7 @@ class Cloud:
         return {"disk_id": disk_id, "image": str(image)}
 
     def vm(self, name: str, data_gb: int = 1) -> dict[str, Any]:
-        """A new, running VM with a boot disk of 1 GB, and with a data disk unless ``data_gb`` is 0; its id and its disks' ids."""
+        """Create a running VM with a boot disk of 1 GB, and a data disk unless ``data_gb`` is 0; returns its id and those of its disks."""
         spec = {"VMType": "Normal", "ImageID": "image-1", "CPU": 1, "Memory": 1024, "ChargeType": "Month", "Password": "not-a-secret"}
         network = {
             "VPCID": "vpc-1",
@@ -141,7 +131,7 @@ class Cloud:
         return {"vm_id": vm_id, "disk_ids": [disk["DiskID"] for disk in info["DiskInfos"]]}
 
     def guest(self, name: str) -> dict[str, Any]:
-        """A new, running VM, each of its two disks with bytes of its own; the variables of the host that is its guest."""
+        """Create a running VM with unique bytes on both disks; returns the variables of the host that is its guest."""
         vm = self.vm(name)
         images = [self.state_dir / "disks" / f"{disk_id}.img" for disk_id in vm["disk_ids"]]
         for number, image in enumerate(images):
@@ -156,7 +146,7 @@ class Cloud:
 
 
 def checksum(image: str | Path) -> str:
-    """SHA-256 over every byte of a disk that is not part of a block of zeros, and over where it is."""
+    """SHA-256 of all blocks of a disk that are not zeros, and of their positions."""
     digest = hashlib.sha256()
     with Path(image).open("rb", buffering=0) as data:
         size, position = data.seek(0, os.SEEK_END), 0
@@ -170,16 +160,16 @@ def checksum(image: str | Path) -> str:
 
 
 def _next_data(disk: FileIO, position: int, size: int) -> int:
-    """Where the first block begins, from ``position`` on, that the file system keeps: disks are files with large holes."""
+    """The start of the next block, from ``position`` on, that is not a hole: disks are files with large holes."""
     try:
         return disk.seek(position, os.SEEK_DATA) // BLOCK * BLOCK
-    except OSError:  # nothing but a hole
+    except OSError:  # only a hole
         return size
 
 
 @contextlib.contextmanager
 def emulator(state_dir: Path, *arguments: str, generation: str = GENERATION) -> Iterator[Cloud]:
-    """Run ``python tests/emulator`` and stop it afterwards. Raises RuntimeError when it does not start."""
+    """Run ``python tests/emulator`` and stop it afterwards. Raises RuntimeError if it does not start."""
     process = EmulatorProcess(state_dir, *arguments, generation=generation)
     try:
         yield Cloud(process.connection, state_dir, process)
@@ -190,7 +180,7 @@ def emulator(state_dir: Path, *arguments: str, generation: str = GENERATION) -> 
 def playbook(
     book: Path, collections: Path, environment: Mapping[str, str], variables: Mapping[str, Any], *arguments: str, capture: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real ``ansible-playbook`` on localhost, with nothing of the caller's own Ansible settings or cloud keys."""
+    """Run the real ``ansible-playbook`` on localhost, without the caller's Ansible settings and cloud keys."""
     command, rest = _invocation(book, collections, environment, variables, arguments)
     return subprocess.run(command, **rest, capture_output=capture, check=False)
 
@@ -203,13 +193,13 @@ def start_playbook(
     *arguments: str,
     output: IO[str] | int = subprocess.DEVNULL,
 ) -> subprocess.Popen[str]:
-    """As :func:`playbook`, but left running; all that it says goes to ``output``."""
+    """Like :func:`playbook`, but do not wait for its end; its output goes to ``output``."""
     command, rest = _invocation(book, collections, environment, variables, arguments)
     return subprocess.Popen(command, **rest, stdout=output, stderr=subprocess.STDOUT)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to a process and all that it started: ansible-playbook's workers have sessions of their own, and modules outlive them."""
+    """SIGKILL to a process and its descendants: the workers of ansible-playbook have their own sessions, and modules outlive them."""
     import psutil
 
     family: list[psutil.Process] = []
@@ -217,7 +207,7 @@ def kill(process: subprocess.Popen[str]) -> None:
         family += new
         for each in new:
             with contextlib.suppress(psutil.NoSuchProcess):
-                each.suspend()  # else one could start another, unseen, before its turn comes
+                each.suspend()  # so that it starts no other process before it is killed
     for each in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
@@ -225,7 +215,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def kill_modules(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to the modules alone that ansible-playbook is running at this moment, if any."""
+    """SIGKILL to the modules that ansible-playbook is running, and to nothing else."""
     import psutil
 
     for each in descent(process):
@@ -235,7 +225,7 @@ def kill_modules(process: subprocess.Popen[str]) -> None:
 
 
 def descent(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """A process, and all that it started and that are still there; none when it is not."""
+    """A process and its descendants that still exist; empty if it has ended."""
     import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -256,7 +246,7 @@ def _invocation(
     keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
     settings = {
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "connection_plugins"),
+        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "LC_ALL": "C.UTF-8",

@@ -1,13 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guest of an emulated VM: commands run on this machine, as long as the VM runs and its boot disk is one that boots."""
+"""The guest of an emulated VM: commands run on this machine while the VM is Running and its boot disk is not ``BROKEN``."""
 
 from __future__ import annotations
 
 DOCUMENTATION = """
 name: guest
-short_description: The guest of an emulated VM
+short_description: Guest of an emulated VM
 description:
   - Runs commands on this machine. The guest answers only while the emulated VM is Running and its boot disk is not C(BROKEN).
 author:
@@ -42,7 +42,7 @@ BROKEN = b"BROKEN"
 
 
 class Connection(ConnectionBase):  # type: ignore[misc]  # ansible-core has no types
-    """As ``local``, but for a host that can be off, or broken."""
+    """Like ``local``, but for a host that can be off or broken."""
 
     transport = "guest"
     has_pipelining = True
