@@ -63,102 +63,10 @@ _value:
   elements: dict
 """
 
-import re
-import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import whole_number
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState, snapshot_state
-
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-COPY_SUFFIX = re.compile(r"-[br][0-9]+$")
-
-REQUIRED_KEYS = {"snapshot_id", "disk_id", "name", "status", "create_time"}
-
-Record = Mapping[str, Any]
-
-
-def seconds(span: Any) -> int:
-    """``14d`` → 1209600. Raises AnsibleFilterError for an invalid time span."""
-    match = re.fullmatch(r"\s*([0-9]{1,9})\s*([smhdw]?)\s*", str(span))
-    if match is None:
-        raise AnsibleFilterError(f"expired_snapshots: older_than is {span!r}: use seconds, or a number followed by s, m, h, d or w.")
-    return int(match[1]) * UNITS[match[2]]
-
-
-def timestamp(value: Any) -> float:
-    """Unix seconds, from Unix seconds or from ISO 8601 with a time zone. Raises AnsibleFilterError."""
-    if value is None:
-        return time.time()
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]*)?", text):  # more digits would be milliseconds, so that everything would be old
-        return float(text)
-    try:
-        parsed = datetime.fromisoformat(re.sub("Z$", "+00:00", text))
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise AnsibleFilterError(f"expired_snapshots: now is {value!r}: use Unix seconds, or ISO 8601 with a time zone.")
-    return parsed.timestamp()
-
-
-def expired_snapshots(
-    snapshots: Any,
-    name_prefix: Any = "",
-    remark_prefix: Any = None,
-    keep_last: Any = None,
-    older_than: Any = None,
-    now: Any = None,
-) -> list[Record]:
-    """The records of ``snapshots`` that the policy would delete. Raises AnsibleFilterError for an invalid policy."""
-    if not name_prefix:
-        raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of all users: set it.")
-    remark_prefix = "" if remark_prefix is None else remark_prefix
-    for option, prefix in (("name_prefix", name_prefix), ("remark_prefix", remark_prefix)):
-        if not isinstance(prefix, str):
-            raise AnsibleFilterError(f"expired_snapshots: {option} is {prefix!r}: it must be a string.")
-    if keep_last is None and older_than is None:
-        raise AnsibleFilterError("expired_snapshots: neither keep_last nor older_than is set: set at least one of them.")
-    keep = 0 if keep_last is None else whole_number(keep_last)
-    if keep is None or keep < 0:
-        raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number, 0 or greater.")
-    newest_to_delete = None if older_than is None else timestamp(now) - seconds(older_than)
-
-    if (
-        not isinstance(snapshots, Sequence)
-        or isinstance(snapshots, str)
-        or not all(isinstance(each, Mapping) and set(each) >= REQUIRED_KEYS for each in snapshots)
-    ):
-        raise AnsibleFilterError("expired_snapshots: the input must be a list of snapshot records, such as the snapshots of snapshot_info.")
-
-    runs: dict[tuple[str, str], list[Record]] = {}
-    for snapshot in snapshots:
-        if (
-            snapshot_state(str(snapshot["status"])) is SnapshotState.USABLE
-            and not snapshot.get("automatic")
-            and snapshot["create_time"] is not None
-            and snapshot["name"].startswith(name_prefix)
-            and (snapshot.get("remark") or "").startswith(remark_prefix)
-        ):
-            name = COPY_SUFFIX.sub("", snapshot["name"])
-            name = name if name.startswith(name_prefix) else snapshot["name"]  # "nightly-b1" is a run with the id "b1"
-            runs.setdefault((snapshot["disk_id"], name), []).append(snapshot)
-    created = {
-        (disk_id, name): max(each["create_time"] for each in run if each["name"] == name)
-        for (disk_id, name), run in runs.items()
-        if any(each["name"] == name for each in run)
-    }
-    expired = []
-    for (disk_id, name), run in runs.items():
-        newest = max(each["create_time"] for each in run)
-        rank = (created.get((disk_id, name), newest), name)
-        newer = sum(disk == disk_id and (at, other) > rank for (disk, other), at in created.items())
-        if newer >= keep and (newest_to_delete is None or newest < newest_to_delete):
-            expired += run
-    return sorted(expired, key=lambda each: (each["disk_id"], each["create_time"], each["snapshot_id"]))
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._expiry import expired_snapshots
 
 
 class FilterModule:

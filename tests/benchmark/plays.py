@@ -106,7 +106,7 @@ def measure(run: Callable[[str], Run], repeats: int) -> dict[str, list[Run]]:
 
 
 def _debug(name: str) -> dict[str, Any]:
-    return {"name": name, "ansible.builtin.debug": {"msg": "benchmark"}}
+    return {"name": name, "ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}}
 
 
 def _cpu_seconds() -> float:

@@ -69,7 +69,7 @@ def test_newest_run_and_named_runs_stay_always(fleet: Fleet, prune: Prune) -> No
 
 def test_no_policy_is_an_error(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     played = prune(snapshot_prune_keep_last=0, snapshot_prune_older_than="")
-    assert played.returncode == 2 and "Set snapshot_prune_keep_last or snapshot_prune_older_than" in played.stdout
+    assert played.returncode == 2 and "web1: set snapshot_prune_keep_last or snapshot_prune_older_than" in played.stdout
     assert cloud.calls("DeleteSnapshot") == 0
 
 

@@ -52,7 +52,9 @@ NO_FAILURES = {
     "to be created",
     "to be deleted",
     "to be rolled back",
-    "would be rolled back to ",
+    "would be rolled back to …",
+    "no reason was given",
+    "… is not patched.",
     "…: no snapshot named …",
     "…: data of … named …, …",
     # successes
@@ -80,6 +82,7 @@ NO_FAILURES = {
     # parts of messages that are on the page: names, ages and reasons
     "a snapshot of the disk named …",
     "an unknown time",
+    "… is not a duration",
     "at an unknown time",
     "disks without a VM",
     "of unknown age",
@@ -102,10 +105,10 @@ NO_FAILURES = {
     # remarks of snapshots, and the pattern that finds them
     "ucloudstack.cloud backup marker=… target=…",
     "ucloudstack.cloud marker target=…",
-    "ucloudstack.cloud run=… vm=… disks=…",
-    r"ucloudstack\.cloud run=(\S+) vm=… disks=[0-9]+",
+    "…run=… vm=… disks=…",
     # an error of the collection itself
     "growing() does not end",
+    "…_decision: there is no step …: use one of ….",
 }
 """Strings with three words or more that are not on the page, because they report no failure."""
 

@@ -16,36 +16,81 @@ from support.collection import CHECKOUT
 
 ROLES = sorted(path.parent for path in (CHECKOUT / "roles").glob("*/tasks"))
 TASK_FILES = sorted((CHECKOUT / "roles").glob("*/tasks/*.yml"))
-CONTROLLER = ("ansible.builtin.stat", "ansible.builtin.slurp", "ansible.builtin.file", "ansible.builtin.copy", "ansible.builtin.find")
-"""What the roles do with files, they do where the manifest is."""
+INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable")
+ONCE = {"snapshot_rollback/tasks/execute.yml", "snapshot_rollback/tasks/rollback_disks.yml"}
+"""Files that are only included by a task that runs once, and so by one host."""
+INNER = ("snapshot_create", "snapshot_rollback", "snapshot_prune")
+OTHER_DEFAULT = {"snapshot_rollback_force_off"}
+"""Of the variables of the inner roles, those that have another default in guarded_maintenance."""
 
 
-def tasks(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """All tasks of a file, those in blocks, too."""
-    for task in found:
+def tasks(found: list[dict[str, Any]], above: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """All tasks of a file, those in blocks, too, with the keywords that they inherit."""
+    for own in found:
+        task = {**(above or {}), **own}
         yield task
         for part in ("block", "rescue", "always"):
-            yield from tasks(task.get(part, []))
+            yield from tasks(task.get(part, []), {key: task[key] for key in INHERITED if key in task})
 
 
 def named(path: Path) -> str:
     return "/".join(path.relative_to(CHECKOUT / "roles").parts)
 
 
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from strings(each)
+    elif isinstance(value, str):
+        yield value
+
+
 @pytest.mark.parametrize("path", TASK_FILES, ids=named)
-def test_what_is_for_the_controller_runs_once_there_without_sudo_and_takes_no_host_along(path: Path) -> None:
+def test_what_is_for_the_controller_runs_once_there_without_sudo_and_affects_no_host(path: Path) -> None:
     for task in tasks(yaml.safe_load(path.read_text())):
-        if any(key.startswith("ucloudstack.cloud.") or key in CONTROLLER for key in task):
+        if any(key.startswith("ucloudstack.cloud.") for key in task):
             assert re.fullmatch(r"{{ \w+_delegate_to }}", task["delegate_to"]), task["name"]
-            assert task["run_once"] is True and task["become"] is False, task["name"]
+            assert task["become"] is False and (named(path) in ONCE or task["run_once"] is True), task["name"]
             assert task["ignore_errors"] is True and task["ignore_unreachable"] is True, task["name"]
+
+
+def test_files_that_rely_on_it_are_included_once() -> None:
+    includes = {
+        (named(path.with_name(task["ansible.builtin.include_tasks"])), task.get("run_once", False) or named(path) in ONCE)
+        for path in TASK_FILES
+        for task in tasks(yaml.safe_load(path.read_text()))
+        if "ansible.builtin.include_tasks" in task and "{{" not in task["ansible.builtin.include_tasks"]
+    }
+    assert {(name, True) for name in ONCE} <= includes and not {(name, False) for name in ONCE} & includes
+
+
+@pytest.mark.parametrize("path", TASK_FILES, ids=named)
+def test_templates_only_carry(path: Path) -> None:
+    """Decisions are taken in Python: no expression is long, and no fact is set on one host after the other."""
+    found = list(tasks(yaml.safe_load(path.read_text())))
+    assert all(len(" ".join(part.split())) <= 240 for text in strings(found) for part in re.findall(r"{{.*?}}", text, re.DOTALL))
+    loops = [task["name"] for task in found if "loop" in task and task.get("delegate_facts")]
+    assert set(loops) <= {"Set the reports of the hosts that left the play"}
+
+
+def test_inner_roles_have_the_same_defaults_in_guarded_maintenance() -> None:
+    def defaults(role: str) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((CHECKOUT / "roles" / role / "defaults" / "main.yml").read_text())
+        return found
+
+    ours = {name: value for name, value in defaults("guarded_maintenance").items() if name.startswith(INNER)}
+    theirs = {name: value for role in INNER for name, value in defaults(role).items()}
+    differing = {name for name, value in ours.items() if theirs[name] != value and not str(theirs[name]).startswith("{{")}
+    assert len(ours) > 10 and differing == OTHER_DEFAULT
 
 
 @pytest.mark.parametrize("role", ROLES, ids=named)
 def test_every_variable_is_specified_and_documented_and_no_other(role: Path) -> None:
     options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
-    assert set(defaults) == {name for name, option in options.items() if not option.get("required")}
+    assert {name for name in defaults if name.startswith(role.name)} == {
+        name for name, option in options.items() if not option.get("required")
+    }
     assert all(name.startswith(f"{role.name}_") for name in options)
     documented = set(re.findall(rf"^\| `({role.name}_\w+)` \|", (role / "README.md").read_text(), re.MULTILINE))
     assert documented == set(options)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ucloudstack.cloud.plugins.filter import expired_snapshots as plugin
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._expiry import REQUIRED_KEYS, expired_snapshots
 from support import stage
 from support.collection import COLLECTIONS
 
@@ -97,7 +98,7 @@ def test_nothing_in_nothing_out() -> None:
 
 
 def test_records_come_out_as_they_went_in() -> None:
-    (found,) = plugin.expired_snapshots([record("a", "n-a", 1, size=7)], "n-", keep_last=0)
+    (found,) = expired_snapshots([record("a", "n-a", 1, size=7)], "n-", keep_last=0)
     assert found == record("a", "n-a", 1, size=7)
 
 
@@ -295,7 +296,7 @@ def test_bad_policy_is_one_line(policy: dict[str, Any], words: str) -> None:
         ["n-a"],
         [[]],
         iter(FIVE),
-        *([{k: v for k, v in FIVE[0].items() if k != key}] for key in sorted(plugin.REQUIRED_KEYS)),
+        *([{k: v for k, v in FIVE[0].items() if k != key}] for key in sorted(REQUIRED_KEYS)),
     ],
 )
 def test_what_is_no_list_of_records_is_one_line(records: Any) -> None:

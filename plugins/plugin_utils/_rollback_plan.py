@@ -1,141 +1,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""How one host is rolled back to the snapshots of a run, or why it cannot be."""
+
 from __future__ import annotations
 
-DOCUMENTATION = r"""
-name: rollback_plan
-short_description: Plan the rollback of a host to a run of snapshots
-version_added: 0.1.0
-author:
-  - UCloudStack collection contributors (@ucloudstack)
-description:
-  - Used by the roles of this collection. Takes snapshot records, as in RV(ucloudstack.cloud.snapshot_info#module:snapshots), and finds the
-    snapshots that the role C(snapshot_create) created for one host in one run. It writes nothing itself.
-  - A snapshot belongs to the run only if its name and its remark are exactly those that the role sets, if its disk belongs to the run and,
-    if the manifest has the ids of the run's snapshots, if its id is one of them.
-  - If the manifest has no ids, every disk of the host must have its snapshot. Names are matched exactly.
-positional: _input
-options:
-  _input:
-    description:
-      - The records of all snapshots of the disks of the run. Each needs C(snapshot_id), C(disk_id), C(name) and C(status).
-    type: list
-    elements: dict
-    required: true
-  host:
-    description: Name of the host, for messages.
-    type: str
-    required: true
-  run_id:
-    description: The run to roll back to.
-    type: str
-    required: true
-  prefix:
-    description: Prefix of the snapshot names.
-    type: str
-    required: true
-  run:
-    description:
-      - The entry of the host in the manifest, with C(vm_id), C(disk_ids), C(power_state), C(state), C(marker) and C(snapshots).
-      - Without a manifest, the C(vm_id) and C(disk_ids) of the host itself.
-    type: dict
-    required: true
-  own:
-    description:
-      - The current C(vm_id) and C(disk_ids) of the host, according to the inventory. Only these disks are rolled back.
-      - Empty if the inventory of the host could not be evaluated.
-    type: dict
-    default: {}
-  vm:
-    description: The record of the VM, as in RV(ucloudstack.cloud.vm_info#module:vms); empty if there is none.
-    type: dict
-    default: {}
-  disk_ids:
-    description: Roll back only these disks of the run. If empty, all of them.
-    type: list
-    elements: str
-    default: []
-  backup:
-    description: Whether to snapshot the current state of the disks first.
-    type: bool
-    default: false
-  again:
-    description: Whether to repeat the rollback even if the host was rolled back to the run before.
-    type: bool
-    default: false
-  limit:
-    description: Maximum number of snapshots per disk. V(0) disables the check.
-    type: int
-    default: 0
-"""
-
-EXAMPLES = r"""
-- name: Show what would be rolled back
-  ansible.builtin.debug:
-    msg: "{{ plan.msg or plan.snapshot_ids }}"
-  vars:
-    plan: >-
-      {{ listed.snapshots | ucloudstack.cloud.rollback_plan(
-           host=inventory_hostname, run_id='patch-20261123', prefix='ansible-', run=manifest.hosts[inventory_hostname], vm=vms.vms[0]) }}
-"""
-
-RETURN = r"""
-_value:
-  description: The plan. If RV(_value.msg) is not empty, it says why the host cannot be rolled back.
-  type: dict
-  contains:
-    host:
-      description: The host.
-      type: str
-    entry:
-      description: The entry of the host to store in the manifest, with C(vm_id), C(disk_ids) of the whole run, C(power_state) and C(marker).
-      type: dict
-    vm_id:
-      description: The VM that must be off; empty if none is known.
-      type: str
-    power_state:
-      description: The power state to restore afterwards.
-      type: str
-    was_on:
-      description: Whether the VM was running or starting in that state, and so is started afterwards.
-      type: bool
-    attach_to:
-      description: The VM that each disk must be attached to afterwards, by disk id.
-      type: dict
-    whole_vm:
-      description: Whether all disks of the VM are rolled back, so that no data is lost by a forced power-off.
-      type: bool
-    disk_ids:
-      description: The disks to roll back.
-      type: list
-      elements: str
-    snapshot_ids:
-      description: The snapshots to roll back to, one for each disk.
-      type: list
-      elements: str
-    marker:
-      description: Name of the snapshots that mark the rollback as done.
-      type: str
-    backup:
-      description: Name of the snapshots that keep the current state; empty if it is not kept.
-      type: str
-    already:
-      description: When the host was rolled back before, as ISO 8601 in UTC, if the rollback is not repeated; else empty.
-      type: str
-    msg:
-      description: Why the host cannot be rolled back, in one line; else empty.
-      type: str
-"""
-
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, quoted
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import backup_remark, marker_remark
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import ON, SnapshotState, snapshot_state, vm_state
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import is_ours, manual, run_remark, runs_of_vm
 
 MAX_ROLLBACKS = 9  # a name has at most 30 characters, of which prefix and run id leave three for the suffix
 
@@ -169,8 +47,8 @@ def rollback_plan(
     run_disks, vm_id = list(run.get("disk_ids") or []), run.get("vm_id") or ""
     requested = list(dict.fromkeys(disk_ids or run_disks))
     known_ids = {each["snapshot_id"] for each in run.get("snapshots") or []}
-    remark = f"ucloudstack.cloud run={run_id} vm={vm_id} disks={len(run_disks)}"
-    snapshots = [each for each in snapshots if not each.get("automatic")]  # those of a timer have a limit of their own
+    remark = run_remark(run_id, vm_id, len(run_disks))
+    snapshots = manual(snapshots)
     candidates = {disk_id: [each for each in snapshots if each["disk_id"] == disk_id and each["name"] == name] for disk_id in run_disks}
     targets = {
         disk_id: [
@@ -212,7 +90,7 @@ def rollback_plan(
                 yield f"{disk_id} is no longer a disk of the host"
         for disk_id in requested if known_ids else run_disks:
             if len(targets[disk_id]) != 1:
-                others = _runs([each for each in snapshots if each["disk_id"] == disk_id], prefix, vm_id)
+                others = runs_of_vm([each for each in snapshots if each["disk_id"] == disk_id], prefix, vm_id)
                 yield f"{disk_id} {_why_no_target(name, remark, candidates[disk_id], targets[disk_id], others)}"
         if mixed:
             yield (
@@ -229,7 +107,7 @@ def rollback_plan(
                     yield f"{disk_id} has a snapshot {each['name']}, {each['snapshot_id']}, that is not a backup or marker of this rollback: delete it"
             more = len(reserved.keys() - {each["name"] for each in of_disk})
             if limit and more and len(of_disk) + more > limit:
-                ours = sum(each["name"] != name and (each.get("remark") or "").startswith("ucloudstack.cloud ") for each in of_disk)
+                ours = sum(each["name"] != name and is_ours(each) for each in of_disk)
                 yield (
                     f"{disk_id} has {len(of_disk)} snapshots, the limit is {limit}, and {more} more would be created; "
                     f"{ours} of them, created by this collection, can be pruned"
@@ -287,13 +165,6 @@ def _are_records(value: Any, needed: set[str]) -> bool:
     )
 
 
-def _runs(snapshots: Sequence[Record], prefix: str, vm_id: str) -> list[str]:
-    """The runs of this VM that the snapshots of a disk belong to, sorted."""
-    pattern = re.compile(rf"ucloudstack\.cloud run=(\S+) vm={re.escape(vm_id)} disks=[0-9]+")
-    matches = ((each["name"], pattern.fullmatch(each.get("remark") or "")) for each in snapshots)
-    return sorted({match[1] for name, match in matches if match and name == f"{prefix}{match[1]}"})
-
-
 def _why_no_target(name: str, remark: str, candidates: Sequence[Record], targets: Sequence[Record], others: Sequence[str]) -> str:
     if len(targets) > 1:
         return f"has {len(targets)} snapshots {name}, {' and '.join(each['snapshot_id'] for each in targets)}: delete the wrong one"
@@ -305,10 +176,3 @@ def _why_no_target(name: str, remark: str, candidates: Sequence[Record], targets
     if not _is_usable(first):
         return f"has a snapshot {name} whose status is {first['status']}"
     return f"has a snapshot {name}, {first['snapshot_id']}, that is not the one in the manifest"
-
-
-class FilterModule:
-    """Filters of this file, by name."""
-
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"rollback_plan": rollback_plan}

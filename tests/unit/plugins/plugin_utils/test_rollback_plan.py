@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ucloudstack.cloud.plugins.filter import rollback_plan as plugin
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils import _rollback_plan as plugin
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ def others(count: int, **more: Any) -> list[Record]:
 
 def plan(snapshots: Any = ..., **options: Any) -> Plan:
     known = {"host": "web1", "run_id": "patch-1", "prefix": "n-", "run": RUN, "vm": VM}
-    found: Plan = plugin.FilterModule().filters()["rollback_plan"](TWO if snapshots is ... else snapshots, **{**known, **options})
+    found: Plan = plugin.rollback_plan(TWO if snapshots is ... else snapshots, **{**known, **options})
     return found
 
 

@@ -1,0 +1,43 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What users set: variables of roles, checked against the argument specs of these roles, and task files beside the playbook."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+def validated(role: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The variables in the types that the role's argument spec gives them, and what is wrong with them, in one line, or empty."""
+    options = _options(role)
+    checked = ArgumentSpecValidator({name: options[name] for name in variables}).validate(dict(variables))
+    return checked.validated_parameters, " ".join(" ".join(checked.error_messages).split())
+
+
+@functools.cache
+def _options(role: str) -> dict[str, Any]:
+    spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    options: dict[str, Any] = spec["argument_specs"]["main"]["options"]
+    return options
+
+
+def missing_files(playbook_dir: str, names: Iterable[str]) -> str:
+    """Which of these task files do not exist; empty if all do, or are not set."""
+    missing = [path for path in (os.path.join(playbook_dir, name) for name in names if name) if not os.path.isfile(path)]
+    return f"{', '.join(missing)} does not exist: task files must be in the directory of the playbook." if missing else ""
+
+
+def as_list(value: Any) -> list[str]:
+    """The entries of an option that may be one id, a list, or empty."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [each for part in values for each in (as_list(part) if isinstance(part, (list, tuple)) else [part]) if each not in (None, "")]
