@@ -11,7 +11,7 @@ author:
   - UCloudStack collection contributors (@ucloudstack)
 description:
   - Used by the roles of this collection. Takes what each host names, and finds its disks in the result of
-    M(ucloudstack.cloud.vm_info#module). It asks nothing itself.
+    M(ucloudstack.cloud.vm_info). It asks nothing itself.
 positional: _input, vms
 options:
   _input:
@@ -19,7 +19,7 @@ options:
     type: dict
     required: true
   vms:
-    description: The registered result of M(ucloudstack.cloud.vm_info#module).
+    description: The registered result of M(ucloudstack.cloud.vm_info).
     type: dict
     required: true
   allow_detached:

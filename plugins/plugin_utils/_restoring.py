@@ -99,12 +99,12 @@ def _planned(plan: Record, run_id: str, check_mode: bool) -> dict[str, Any]:
     }
 
 
-def after_marking(batch: Batch, written: Record) -> Batch:
+def after_marking(batch: Batch, written: Record, take_over: str = "snapshot_rollback_take_over") -> Batch:
     """Next: ``stop``, without the hosts that another process works on. A manifest that cannot be written is no reason not to restore a host.
 
-    ``written``: the registered result of the task that wrote ``entries``.
+    ``written``: the registered result of the task that wrote ``entries``; ``take_over``: the option of the role.
     """
-    for host, why in refusals(written, "snapshot_rollback_take_over").items():
+    for host, why in refusals(written, take_over).items():
         each = batch["hosts"][host]
         each["plan"]["msg"] = each["result"]["msg"] = why
     return {**batch, "stop": _vm_ids(_todo(batch))}
