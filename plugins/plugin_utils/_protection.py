@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written, refusals
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import missing_files
@@ -51,7 +51,7 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
             "remark": run.remark,
             "in_maintenance": run.in_maintenance,
             "recorded": False,
-            "claimed": False,
+            "user_tasks": False,
             "msg": each["msg"]
             or ("run id and prefix must be the same for all hosts." if len(names) > 1 else "")
             or _invalid(each, playbook_dir)
@@ -65,14 +65,14 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
 def written(plan: Batch, answer: Record, take_over: str) -> Batch:
     """The plan, without the hosts whose entries could not be written. ``answer``: the registered result; ``take_over``: the option.
 
-    Next: ``claimed``, for each host: another process works on it, so that none of the user's tasks may run there.
+    ``user_tasks``, for each host: whether the user's tasks may run there; not, for example, if another process works on it.
     """
-    why, claimed = not_written(answer, plan["entries"], take_over), refusals(answer, take_over)
+    why = not_written(answer, plan["entries"], take_over)
     recorded = plan["entries"].keys() - why.keys()
     hosts = {}
     for host, each in plan["hosts"].items():
-        new = {"recorded": host in recorded and not each["in_maintenance"], "claimed": host in claimed}
-        hosts[host] = {**each, **new, "msg": each["msg"] or why.get(host, "")}
+        msg = each["msg"] or why.get(host, "")
+        hosts[host] = {**each, "recorded": host in recorded and not each["in_maintenance"], "user_tasks": not msg, "msg": msg}
     return _with_requests(hosts)
 
 

@@ -65,6 +65,6 @@ def prune_results(plan: Batch, answer: Record) -> dict[str, dict[str, Any]]:
         ids = {each["snapshot_id"] for each in expired}
         items = [each for each in answer.get("results") or [] if each.get("snapshot_id") in ids]
         reasons = dict.fromkeys(each["msg"] for each in items if each["outcome"] not in DELETED)
-        missing = failure(answer) if ids and len(items) < len(ids) else ""
+        missing = failure(answer) if len(items) < len(ids) else ""
         results[host] = {"expired": expired, "results": items, "msg": plan["msg"][host] or "; ".join(reasons) or missing}
     return results

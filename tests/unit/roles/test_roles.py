@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,26 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.ucloudstack.cloud.plugins.filter import (
+    guarded_maintenance_decision,
+    snapshot_create_decision,
+    snapshot_prune_decision,
+    snapshot_rollback_decision,
+)
+from jinja2 import Environment
+from jinja2.nodes import Const, Filter
 from support.collection import CHECKOUT
 
 ROLES = sorted(path.parent for path in (CHECKOUT / "roles").glob("*/tasks"))
 TASK_FILES = sorted((CHECKOUT / "roles").glob("*/tasks/*.yml"))
+FILES = [*TASK_FILES, *sorted((CHECKOUT / "roles").glob("*/vars/*.yml")), *sorted((CHECKOUT / "roles").glob("*/defaults/*.yml"))]
+LONGEST_EXPRESSION = 260
+STEPS: dict[str, dict[str, Any]] = {
+    "guarded_maintenance": guarded_maintenance_decision.STEPS,
+    "snapshot_create": snapshot_create_decision.STEPS,
+    "snapshot_prune": snapshot_prune_decision.STEPS,
+    "snapshot_rollback": snapshot_rollback_decision.STEPS,
+}
 INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable")
 ONCE = {"snapshot_rollback/tasks/execute.yml", "snapshot_rollback/tasks/rollback_disks.yml"}
 """Files that are only included by a task that runs once, and so by one host."""
@@ -64,13 +81,47 @@ def test_files_that_rely_on_it_are_included_once() -> None:
     assert {(name, True) for name in ONCE} <= includes and not {(name, False) for name in ONCE} & includes
 
 
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_expressions_only_carry(path: Path) -> None:
+    """Decisions are taken in Python."""
+    parts = [
+        " ".join(part.split()) for text in strings(yaml.safe_load(path.read_text())) for part in re.findall(r"{{.*?}}", text, re.DOTALL)
+    ]
+    assert [part for part in parts if len(part) > LONGEST_EXPRESSION] == []
+
+
 @pytest.mark.parametrize("path", TASK_FILES, ids=named)
-def test_templates_only_carry(path: Path) -> None:
-    """Decisions are taken in Python: no expression is long, and no fact is set on one host after the other."""
-    found = list(tasks(yaml.safe_load(path.read_text())))
-    assert all(len(" ".join(part.split())) <= 260 for text in strings(found) for part in re.findall(r"{{.*?}}", text, re.DOTALL))
-    loops = [task["name"] for task in found if "loop" in task and task.get("delegate_facts")]
-    assert set(loops) <= {"Set the reports of the hosts that left the play"}
+def test_no_fact_is_set_on_one_host_after_the_other(path: Path) -> None:
+    loops = [task["name"] for task in tasks(yaml.safe_load(path.read_text())) if "loop" in task and task.get("delegate_facts")]
+    assert loops in ([], ["Set the reports of the hosts that left the play"])
+
+
+def decisions(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Filter, step and the names of the other arguments, of each decision in a template."""
+    for call in Environment(autoescape=True).parse(text).find_all(Filter):
+        role = re.fullmatch(r"ucloudstack\.cloud\.(\w+)_decision", call.name)
+        if role:
+            step, *more = call.args
+            assert isinstance(step, Const) and more == []
+            yield role[1], step.value, [str(each.key) for each in call.kwargs]
+
+
+DECISIONS = {
+    (role, step, tuple(names))
+    for path in FILES
+    for text in strings(yaml.safe_load(path.read_text()))
+    if "{{" in text
+    for role, step, names in decisions(text)
+}
+
+
+@pytest.mark.parametrize(("role", "step", "names"), sorted(DECISIONS))
+def test_a_decision_gets_what_it_takes(role: str, step: str, names: tuple[str, ...]) -> None:
+    inspect.signature(STEPS[role][step]).bind({}, **dict.fromkeys(names))
+
+
+def test_every_step_is_used() -> None:
+    assert {(role, step) for role, steps in STEPS.items() for step in steps} == {(role, step) for role, step, _names in DECISIONS}
 
 
 def test_inner_roles_have_the_same_defaults_in_guarded_maintenance() -> None:

@@ -1,0 +1,152 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a maintenance run ends: which hosts are pruned, what is reported of each, and which fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance_end import pruned, reports, to_prune, verdicts
+
+Record = dict[str, Any]
+
+
+def record(state: str, patched: bool = True, **more: Any) -> Record:
+    return {"state": state, "earlier": "", "patched": patched, "failed_task": "", "msg": "", **more}
+
+
+BATCH = {
+    "hosts": {
+        "a": record("verified"),
+        "b": record("restored", False),
+        "c": record("failed", False),
+        "d": record("patching"),
+        "e": record("verified", False, msg="interrupted"),
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("present", "check_mode", "hosts"), [("abcde", False, "ae"), ("bcd", False, ""), ("abcde", True, "ad"), ("bcde", True, "d")]
+)
+def test_to_prune(present: str, check_mode: bool, hosts: str) -> None:
+    found = to_prune(BATCH, list(present), check_mode)
+    assert "".join(found) == hosts and all(each is BATCH["hosts"][host] for host, each in found.items())
+
+
+def test_pruned() -> None:
+    found = pruned(BATCH, {"a": {"msg": "", "expired": [1, 2]}, "e": {"msg": "no permission", "expired": []}})
+    assert found["pruned"] == ["a: 2 snapshots had expired.", "e: 0 snapshots had expired."]
+    assert found["hosts"]["a"]["msg"] == ""
+    assert found["hosts"]["e"]["msg"] == "interrupted; old snapshots could not be deleted: no permission"
+
+
+# ---- reports
+
+
+def report(each: Record, check_mode: bool = False) -> Record:
+    return reports({"hosts": {"a": each}}, run_id="p-1", seconds_passed=7, check_mode=check_mode)["a"]
+
+
+def test_report() -> None:
+    assert report(record("restored", snapshotted=True, failed_task="t", msg="no", rolled_back="rolled back to s1")) == {
+        "run_id": "p-1",
+        "state": "restored",
+        "snapshotted": True,
+        "patched": True,
+        "verified": False,
+        "restored": True,
+        "failed_task": "t",
+        "msg": "no; rolled back to s1",
+        "seconds": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "patched", "check_mode", "reported"),
+    [
+        ("verified", True, False, "verified"),
+        ("restored", True, False, "restored"),
+        ("failed", False, False, "failed"),
+        ("patching", True, False, "unknown"),
+        ("patching", False, False, "unknown"),
+        ("patching", True, True, "planned"),
+        ("patching", False, True, "unknown"),
+        ("restoring", False, True, "failed"),
+        ("verified", True, True, "verified"),
+    ],
+)
+def test_state(state: str, patched: bool, check_mode: bool, reported: str) -> None:
+    found = report(record(state, patched), check_mode)
+    assert found["state"] == reported and found["patched"] is (patched and not check_mode)
+    assert (found["verified"], found["restored"]) == (reported == "verified", reported == "restored")
+
+
+@pytest.mark.parametrize(
+    ("more", "snapshotted"),
+    [
+        ({}, False),
+        ({"snapshotted": False}, False),
+        ({"snapshotted": True}, True),
+        *(({"earlier": state}, True) for state in ("patching", "verified", "restoring", "restored")),
+        *(({"earlier": state}, False) for state in ("planned", "snapshotted", "failed")),
+    ],
+)
+def test_snapshotted(more: Record, snapshotted: bool) -> None:
+    assert report(record("failed", **more))["snapshotted"] is snapshotted
+
+
+# ---- verdicts
+
+
+def end(host: Record, failure: str = "", check_mode: bool = False) -> tuple[bool, str]:
+    """The verdict on one host."""
+    batch = {"hosts": {"a": host}}
+    reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=check_mode)
+    found = verdicts(batch, reported=reported, present=["a"], failures={"a": failure} if failure else {})["hosts"]["a"]
+    return found["good"], found["summary"]
+
+
+@pytest.mark.parametrize(
+    ("host", "verdict"),
+    [
+        (record("verified"), (True, "a: verified")),
+        (record("verified", False, msg="interrupted"), (False, "a: verified: interrupted")),
+        (record("verified", msg="old snapshots could not be deleted"), (False, "a: verified: old snapshots could not be deleted")),
+        (record("restored", False, failed_task="t", msg="no", rolled_back="to s1"), (False, "a: restored: t: no; to s1")),
+        (record("failed", False, msg="no VM"), (False, "a: failed: no VM")),
+        (record("failed", False), (False, "a: failed")),
+        (record("patching", msg="ended"), (False, "a: unknown: ended")),
+    ],
+)
+def test_verdict(host: Record, verdict: tuple[bool, str]) -> None:
+    assert end(host) == verdict
+
+
+def test_verdict_in_check_mode() -> None:
+    assert end(record("patching"), check_mode=True) == (True, "a: planned")
+    assert end(record("restoring", False, msg="no"), check_mode=True) == (False, "a: failed: no")
+
+
+def test_failed_report_is_named_and_fails_no_host() -> None:
+    assert end(record("verified"), "the report failed: no") == (True, "a: verified: the report failed: no")
+    assert end(record("failed", msg="no VM"), "the report failed: no") == (False, "a: failed: no VM")
+
+
+@pytest.mark.parametrize(
+    ("present", "missing", "reporter"),
+    [
+        ("abcde", "", ""),
+        ("abde", "c", "b"),  # one that failed anyway
+        ("ac", "bde", "c"),
+        ("a", "bcde", "a"),
+        ("", "abcde", ""),
+        ("edcab", "", ""),
+    ],
+)
+def test_a_remaining_host_fails_in_place_of_those_that_left(present: str, missing: str, reporter: str) -> None:
+    reported = reports(BATCH, run_id="p-1", seconds_passed=7, check_mode=False)
+    found = verdicts(BATCH, reported=reported, present=list(present), failures={})
+    assert ("".join(found["missing"]), found["reporter"]) == (missing, reporter)
