@@ -201,6 +201,11 @@ def test_a_healthy_host_is_never_restored() -> None:
             assert "a" not in phase(own, first, second, failed=failed, before=before)["restoring"]
 
 
+def test_host_of_which_nothing_is_known_ended_without_a_result() -> None:
+    play = {"current": ["a"], "failed": [], "failed_before": []}
+    assert gist(steps.classified(batch(a="patching"), {}, phase="patched", play=play)) == ("patching", "", SILENT)
+
+
 def test_hosts_that_are_not_being_patched_are_left_as_they_are() -> None:
     for state in ("", "failed", "verified", "restored", "restoring"):
         hosts = batch(a=record(state, msg="m"))
@@ -222,6 +227,7 @@ VERIFIED = {**DONE, "reached": "verified"}
         ({**AWAY, "connection": {"elapsed": 1}}, {"user_tasks": False}, ("verified", "", "")),
         ({**FELL, "connection": {"failed": True, "msg": "timed out"}}, {"user_tasks": False}, RESTORED),
         ({**AWAY, "connection": {}}, {"user_tasks": False}, ("patching", "", SILENT)),
+        (AWAY, {"user_tasks": False}, ("patching", "", SILENT)),
         ({**AWAY, "connection": {"unreachable": True}}, {"user_tasks": False, "gone": "a"}, ("restoring", "", "became unreachable")),
         ({**AWAY, "connection": {"elapsed": 1}}, {}, ("patching", "", SILENT)),
     ],
