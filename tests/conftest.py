@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import support.collection  # noqa: F401
+import support.collection  # noqa: F401, pylint: disable=unused-import
 from emulator.generations import GENERATIONS, Generation
 from emulator.server import Emulator
 from soak.simulation import START

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import support.collection  # noqa: F401
+import support.collection  # noqa: F401, pylint: disable=unused-import
 
 from benchmark import figures
 from benchmark.plays import ROLES, measure, stand
@@ -31,7 +31,7 @@ def _count(text: str) -> int:
 
 
 def _target(text: str) -> tuple[str, float]:
-    role, _, tasks = text.partition("=")
+    role, _equals, tasks = text.partition("=")
     if role not in ROLES:
         raise ValueError
     return role, float(tasks)

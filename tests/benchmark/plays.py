@@ -97,7 +97,7 @@ def stand(folder: Path, hosts: int, forks: int) -> Iterator[Stand]:
 def measure(run: Callable[[str], Run], repeats: int) -> dict[str, list[Run]]:
     """Run every play, those that are short several times. The plays take turns: other load on the machine hits all of them."""
     runs: dict[str, list[Run]] = {measurement: [] for measurement in (DEBUG, *ROLES)}
-    for _ in range(repeats):
+    for _repeat in range(repeats):
         for measurement, each in runs.items():
             if not each or each[0].seconds < SHORT:
                 each.append(run(measurement))

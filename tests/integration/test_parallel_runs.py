@@ -87,7 +87,7 @@ def patching(process: subprocess.Popen[str], folder: Path, run_id: str, *hosts: 
 
 def verify_success(*processes: subprocess.Popen[str]) -> None:
     for process in processes:
-        told, _ = process.communicate(timeout=300)
+        told, _errors = process.communicate(timeout=300)
         assert process.returncode == 0, told
 
 

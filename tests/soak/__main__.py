@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import support.collection  # noqa: F401
+import support.collection  # noqa: F401, pylint: disable=unused-import
 from emulator.generations import GENERATIONS
 
 from soak.tally import soak

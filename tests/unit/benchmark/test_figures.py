@@ -26,7 +26,7 @@ def test_a_task_lasts_until_the_next_one_starts() -> None:
 
 
 def test_a_row_has_the_medians_in_debug_tasks_of_its_size() -> None:
-    debug, role, _, many = sizes()
+    debug, role, _role, many = sizes()
     assert (debug.runs, debug.seconds, debug.debug_tasks) == (3, 2, figures.DEBUG_TASKS)
     assert (role.milliseconds_per_host, role.debug_tasks, role.tasks, role.cpu_seconds, role.calls) == (200, 10, 4, 1, 7)
     assert (many.seconds, many.debug_tasks) == (16, 20)

@@ -72,9 +72,9 @@ def host(vm_id: Any = "", *disk_ids: str, **more: Any) -> dict[str, Any]:
     return {"vm_id": vm_id, "disk_ids": list(disk_ids), **more}
 
 
-def disks(given: dict[str, Any], vms: Any = VMS, **options: Any) -> tuple[Any, ...]:
+def disks(given: dict[str, Any], vms: Any = None, **options: Any) -> tuple[Any, ...]:
     """The gist for one host."""
-    found = host_disks({"a": given}, vms, **options)["a"]
+    found = host_disks({"a": given}, VMS if vms is None else vms, **options)["a"]
     return found["vm_id"], found["power_state"], found["disk_ids"], found["external"], found["msg"]
 
 

@@ -219,6 +219,17 @@ def test_invalid_age_of_a_host_that_was_being_patched_is_its_fault_alone() -> No
     assert start(entry("patching", 25), max_age="soon", msg="invalid duration")["fault"] == "invalid duration"
 
 
+@pytest.mark.parametrize("manifest", [{}, {"manifest": None}, {"manifest": {}}])
+def test_run_without_a_manifest(manifest: Record) -> None:
+    found = started({"a": host()}, manifest=manifest, abandon="", outside=["b"])
+    assert (found["hosts"]["a"]["earlier"], found["hosts"]["a"]["fault"], found["ask"]) == ("", "", [])
+
+
+def test_ages_count_from_now() -> None:
+    found = started({"a": host()}, manifest={"manifest": {"hosts": {"a": entry("patching", 90000)}}}, abandon="")
+    assert found["hosts"]["a"]["msg"] == OLD
+
+
 def test_number_as_abandoned_run_is_text() -> None:
     assert start(unfinished=["7"], abandon=7)["fault"] == ""  # type: ignore[arg-type]
 

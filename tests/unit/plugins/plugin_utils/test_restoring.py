@@ -227,7 +227,11 @@ def test_rollbacks_of_hosts_whose_vm_is_off() -> None:
             "attach_to": {"d1": "vm-1", "d3": "vm-3"},
         }
     ]
-    assert messages(found)["a2"] == "VM vm-2 is not off, and nothing was rolled back: vm-2 timeout"
+    assert messages(found) == {
+        "a1": "would be rolled back to s1",
+        "a2": "VM vm-2 is not off, and nothing was rolled back: vm-2 timeout",
+        "a3": "would be rolled back to s3",
+    }
 
 
 @pytest.mark.parametrize(
@@ -315,6 +319,10 @@ def test_one_disk_of_two_is_not_enough() -> None:
     batch = steps.after_power_off(batch, [power("stopped", 1)])
     found = steps.after_rollback(batch, answer(item(1), item(2, "failed"), marked=(1,)))
     assert gist(found, "a") == (False, "its VM stays off: d2 failed", [], [])
+    found = steps.after_rollback(batch, answer(item(1, "skipped"), item(2, "failed")))  # skipped because of a disk of its own
+    assert gist(found, "a") == (False, "its VM stays off: d1 skipped; d2 failed", [], [])
+    found = steps.after_rollback(batch, answer(item(1, "skipped"), item(2, "already_done")))
+    assert [each["disk_ids"] for each in found["rollbacks"]] == [["d1", "d2"]]
 
 
 def test_vm_that_was_off_is_not_started() -> None:
