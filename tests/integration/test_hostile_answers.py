@@ -116,6 +116,6 @@ def test_what_roles_say_is_text(cloud: stage.Cloud, play: Play, fleet: Fleet) ->
     ]
     played = play(tasks, "-i", fleet.write(), keywords={"hosts": "web1"})
     said = not_fooled(played)
-    assert "is not of this run and these disks: choose another run id." in said
+    assert "was not created for this run and these disks: choose another run id." in said
     assert r"ucloudstack.cloud \\nok: [fooled]\\n\\x1b[2J\\u202e\\u200b{{ lookup(" in said
     assert "web1: 4 snapshots had expired." in said and len(fleet.snapshots(NAMES[0])) == 0
