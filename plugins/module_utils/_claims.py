@@ -38,12 +38,18 @@ def is_running(pid: int, started: str | None) -> bool:
         return False
     except (PermissionError, OverflowError):
         pass  # the process of another user, or a number that is too large: its end is not certain
+    state, start = state_and_start(pid)
+    return state not in ("Z", "X") and (not started or not start or str(started) == start)
+
+
+def state_and_start(pid: int) -> tuple[str, str]:
+    """State and start time of a process, as ``/proc/<pid>/stat`` has them; both empty without it."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
     except OSError:
-        return True
-    state, *fields = stat.rpartition(")")[2].split()  # before that is the name of the program, which may contain anything
-    return state not in ("Z", "X") and (not started or str(started) == fields[18])
+        return "", ""
+    fields = stat.rpartition(")")[2].split()  # before that is the name of the program, which may contain anything
+    return fields[0], fields[19]
 
 
 @dataclass(frozen=True)

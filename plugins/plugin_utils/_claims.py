@@ -9,9 +9,9 @@ import multiprocessing
 import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._claims import state_and_start
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import failure
 
 Record = Mapping[str, Any]
@@ -24,18 +24,9 @@ def claim(_value: Any = None) -> dict[str, Any]:
     """
     parent = multiprocessing.parent_process()
     pid = parent.pid if parent and parent.pid else os.getpid()
-    controller, started = os.uname().nodename, _start_time(pid)
+    controller, (_state, started) = os.uname().nodename, state_and_start(pid)
     since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"id": f"{controller}-{pid}-{started}", "controller": controller, "since": since, "pid": pid, "started": started}
-
-
-def _start_time(pid: int) -> str:
-    """As the kernel counts it; empty on systems without ``/proc``."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
 
 
 def refusals(written: Record, option: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance import noted
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import IN_MAINTENANCE
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
@@ -41,7 +42,7 @@ def _report(record: Record, run_id: str, seconds_passed: int, check_mode: bool) 
     return {
         "run_id": run_id,
         "state": state,
-        "snapshotted": bool(record.get("snapshotted")) or record["earlier"] in ("patching", "verified", "restoring", "restored"),
+        "snapshotted": bool(record.get("snapshotted")) or record["earlier"] in IN_MAINTENANCE,
         "patched": record["patched"] and not check_mode,
         "verified": state == "verified",
         "restored": state == "restored",

@@ -41,7 +41,10 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
     hosts = {host: {**each, "run_id": str(each["run_id"])} for host, each in hosts.items()}
     names = {f"{each['prefix']}{each['run_id']}" for each in hosts.values()}
     disks, now = by_disk(manual(listed.get("snapshots") or [])), time.time() if now is None else now
-    owners = {(disk_id, other) for other, entry in entries.items() for disk_id in entry.get("disk_ids") or []}
+    owners: dict[str, set[str]] = {}
+    for other, entry in entries.items():
+        for disk_id in entry.get("disk_ids") or []:
+            owners.setdefault(disk_id, set()).add(other)
     planned = {}
     for host, each in hosts.items():
         run = _Run(each, entries.get(host) or {}, disks, now)
@@ -57,7 +60,7 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
             or _invalid(each, playbook_dir)
             or failure(manifest)
             or failure(listed)
-            or next(run.faults([disk_id for disk_id, other in owners if other != host and disk_id in each["disk_ids"]]), ""),
+            or next(run.faults([disk_id for disk_id in each["disk_ids"] if owners.get(disk_id, set()) - {host}]), ""),
         }
     return _with_requests(planned)
 
