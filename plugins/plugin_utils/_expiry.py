@@ -57,27 +57,39 @@ def expired_snapshots(
     now: Any = None,
 ) -> list[Record]:
     """The records of ``snapshots`` that the policy would delete. Raises AnsibleFilterError for an invalid policy."""
-    if not name_prefix:
-        raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of all users: set it.")
     remark_prefix = "" if remark_prefix is None else remark_prefix
-    for option, prefix in (("name_prefix", name_prefix), ("remark_prefix", remark_prefix)):
-        if not isinstance(prefix, str):
-            raise AnsibleFilterError(f"expired_snapshots: {option} is {prefix!r}: it must be a string.")
+    _verify_prefixes(name_prefix, remark_prefix)
     if keep_last is None and older_than is None:
         raise AnsibleFilterError("expired_snapshots: neither keep_last nor older_than is set: set at least one of them.")
     keep = 0 if keep_last is None else whole_number(keep_last)
     if keep is None or keep < 0:
         raise AnsibleFilterError(f"expired_snapshots: keep_last is {keep_last!r}: it must be a number, 0 or greater.")
     newest_to_delete = None if older_than is None else timestamp(now) - age(older_than)
-
     if (
         not isinstance(snapshots, Sequence)
         or isinstance(snapshots, str)
         or not all(isinstance(each, Mapping) and set(each) >= REQUIRED_KEYS for each in snapshots)
     ):
         raise AnsibleFilterError("expired_snapshots: the input must be a list of snapshot records, such as the snapshots of snapshot_info.")
+    expired = []
+    for runs in _runs_by_disk(snapshots, name_prefix, remark_prefix).values():
+        for run in _after_the_newest(runs, keep):
+            if newest_to_delete is None or _newest(run) < newest_to_delete:
+                expired += run
+    return sorted(expired, key=lambda each: (each["disk_id"], each["create_time"], each["snapshot_id"]))
 
-    runs: dict[tuple[str, str], list[Record]] = {}
+
+def _verify_prefixes(name_prefix: Any, remark_prefix: Any) -> None:
+    if not name_prefix:
+        raise AnsibleFilterError("expired_snapshots: name_prefix is empty, and would match the snapshots of all users: set it.")
+    for option, prefix in (("name_prefix", name_prefix), ("remark_prefix", remark_prefix)):
+        if not isinstance(prefix, str):
+            raise AnsibleFilterError(f"expired_snapshots: {option} is {prefix!r}: it must be a string.")
+
+
+def _runs_by_disk(snapshots: Sequence[Record], name_prefix: str, remark_prefix: str) -> dict[str, dict[str, list[Record]]]:
+    """``{disk_id: {name of the run: its snapshot, backups and markers}}``, of the snapshots that may be deleted."""
+    disks: dict[str, dict[str, list[Record]]] = {}
     for snapshot in snapshots:
         if (
             snapshot_state(str(snapshot["status"])) is SnapshotState.USABLE
@@ -88,17 +100,24 @@ def expired_snapshots(
         ):
             name = SUFFIX.sub("", snapshot["name"])
             name = name if name.startswith(name_prefix) else snapshot["name"]  # "nightly-b1" is a run with the id "b1"
-            runs.setdefault((snapshot["disk_id"], name), []).append(snapshot)
+            disks.setdefault(snapshot["disk_id"], {}).setdefault(name, []).append(snapshot)
+    return disks
+
+
+def _after_the_newest(runs: Mapping[str, list[Record]], keep: int) -> list[list[Record]]:
+    """The runs of a disk without the ``keep`` newest ones, counting only runs whose own snapshot still exists."""
     created = {
-        (disk_id, name): max(each["create_time"] for each in run if each["name"] == name)
-        for (disk_id, name), run in runs.items()
+        name: max(each["create_time"] for each in run if each["name"] == name)
+        for name, run in runs.items()
         if any(each["name"] == name for each in run)
     }
-    expired = []
-    for (disk_id, name), run in runs.items():
-        newest = max(each["create_time"] for each in run)
-        rank = (created.get((disk_id, name), newest), name)
-        newer = sum(disk == disk_id and (at, other) > rank for (disk, other), at in created.items())
-        if newer >= keep and (newest_to_delete is None or newest < newest_to_delete):
-            expired += run
-    return sorted(expired, key=lambda each: (each["disk_id"], each["create_time"], each["snapshot_id"]))
+    ranks = sorted(((at, name) for name, at in created.items()), reverse=True)
+    if keep > len(ranks):
+        return []
+    # A run is kept if fewer than ``keep`` runs are newer.
+    oldest_kept = ranks[keep - 1] if keep else None
+    return [run for name, run in runs.items() if oldest_kept is None or (created.get(name, _newest(run)), name) < oldest_kept]
+
+
+def _newest(run: Sequence[Record]) -> float:
+    return max(each["create_time"] for each in run)
