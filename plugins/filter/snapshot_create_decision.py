@@ -24,10 +24,10 @@ options:
     required: true
     choices:
       plan: Which snapshots each host gets, or why it gets none.
-      written: The plan without the hosts whose entries could not be written.
+      without_unwritten: The plan without the hosts whose entries could not be written.
       ready: The plan without the hosts whose before tasks failed.
       results: What came of the snapshots of each host.
-      carried_out: The results, if they could not be carried out.
+      not_carried_out: The results, if what follows from them could not be done.
 """
 
 EXAMPLES = r"""
@@ -51,10 +51,10 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._decisions impor
 
 STEPS: dict[str, Callable[..., Any]] = {
     "plan": _protection.snapshot_plan,
-    "written": _protection.written,
+    "without_unwritten": _protection.without_unwritten,
     "ready": _protection.only_ready,
     "results": _protection.snapshot_results,
-    "carried_out": _protection.carried_out,
+    "not_carried_out": _protection.not_carried_out,
 }
 
 

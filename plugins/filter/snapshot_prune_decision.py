@@ -23,7 +23,6 @@ options:
     type: str
     required: true
     choices:
-      invalid_policy: Why nothing can be pruned by this policy.
       plan: Which snapshots have expired.
       results: What came of their deletion for each host.
 """
@@ -48,7 +47,6 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils import _pruning
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._decisions import decide
 
 STEPS: dict[str, Callable[..., Any]] = {
-    "invalid_policy": _pruning.invalid_policy,
     "plan": _pruning.prune_plan,
     "results": _pruning.prune_results,
 }

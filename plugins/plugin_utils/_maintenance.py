@@ -11,7 +11,7 @@ manifest, or empty before the host is snapshotted; ``earlier``, the state in the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
@@ -38,16 +38,15 @@ def noted(batch: Batch, hosts: Iterable[str], msg: str) -> Batch:
     return {**batch, "hosts": records}
 
 
-def to_snapshot(batch: Batch, facts: Mapping[str, Record], prechecks: bool) -> Batch:
+def to_snapshot(batch: Batch, facts: Mapping[str, Record]) -> Batch:
     """Next: ``to_snapshot``, the hosts whose prechecks passed.
 
-    ``facts``: ``{host: {reached, task, result}}``, as in :func:`classified`; ``prechecks``: whether there are any. A host whose patch
-    was started before is not prechecked again.
+    ``facts``: ``{host: {reached, task, result}}``, as in :func:`classified`. A host whose patch was started before is not prechecked again.
     """
     hosts = dict(batch["hosts"])
-    for host in in_state(batch, "") if prechecks else ():
+    for host in in_state(batch, ""):
         fact = facts.get(host) or {}
-        if hosts[host]["earlier"] != "patching" and fact.get("reached") != "prechecked":
+        if "precheck" in hosts[host]["tasks_for"] and hosts[host]["earlier"] != "patching" and fact.get("reached") != "prechecked":
             result = fact.get("result")
             msg = failure({**result, "failed": True}) if result else "became unreachable, or left the play, before it was snapshotted"
             hosts[host] = {**hosts[host], "state": "failed", "failed_task": (fact.get("task") or {}).get("name") or "", "msg": msg}
@@ -95,14 +94,12 @@ def classified(
     *,
     phase: str,
     play: Record,
-    user_tasks: bool = True,
 ) -> Batch:
     """What a phase of the user's tasks, ``patched`` or ``verified``, came to for each host that is being patched.
 
     ``facts``: ``{host: {reached, rescued, task, result, connection}}``: the last phase that the host completed, whether it was rescued,
     Ansible's ``ansible_failed_task`` and ``ansible_failed_result``, and the registered result of ``wait_for_connection``; ``play``:
-    ``{current, failed, failed_before}``, the values of ``ansible_current_hosts`` and ``ansible_failed_hosts``, and the latter before the phase;
-    ``user_tasks``: whether the user has tasks for it.
+    ``{current, failed, failed_before}``, the values of ``ansible_current_hosts`` and ``ansible_failed_hosts``, and the latter before the phase.
 
     Next: ``restoring``, the hosts to roll back, and ``verified``, what is new in the manifest after the verification.
 
@@ -112,7 +109,7 @@ def classified(
     affected by the failure of another host, it cannot be distinguished from a host that failed itself; then it is verified.
     """
     active = in_state(batch, "patching")
-    done = [host for host in active if _reached(facts.get(host) or {}, phase, user_tasks)]
+    done = [host for host in active if _reached(facts.get(host) or {}, phase, batch["hosts"][host]["tasks_for"])]
     once = [host for host in active if host not in done and _failed_run_once(facts.get(host) or {})]
     hosts = dict(batch["hosts"])
     for host in active:
@@ -139,9 +136,9 @@ def classified(
     }
 
 
-def _reached(fact: Record, phase: str, user_tasks: bool) -> bool:
+def _reached(fact: Record, phase: str, tasks_for: Collection[str]) -> bool:
     """Whether the host completed the phase. Without tasks of the user, its connection is all that is verified."""
-    if user_tasks:
+    if phase == "patched" or "verify" in tasks_for:
         return bool(fact.get("reached") == phase)
     connection = fact.get("connection") or {}
     return bool(connection) and not failure(connection)

@@ -18,14 +18,14 @@ Batch = dict[str, Any]
 def to_prune(batch: Batch, present: Collection[str], check_mode: bool) -> dict[str, Record]:
     """The hosts that no longer need their old snapshots; those that failed keep all of them. ``present``: the hosts still in the play."""
     good = [host for host, each in batch["hosts"].items() if (each["patched"] if check_mode else each["state"] == "verified")]
-    return {host: batch["hosts"][host] for host in good if host in present}
+    return {host: batch["hosts"][host] for host in good if host in present and batch["hosts"][host]["prune"]}
 
 
-def pruned(batch: Batch, results: Mapping[str, Record]) -> Batch:
-    """What could not be pruned; and ``pruned``, a line for each host. ``results``: ``{host: the value of snapshot_prune_result}``."""
-    for host, each in results.items():
+def pruned(batch: Batch, results: Record) -> Batch:
+    """What could not be pruned. ``results``: ``{hosts: {host: the value of snapshot_prune_result}, …}``."""
+    for host, each in results["hosts"].items():
         batch = noted(batch, [host], f"old snapshots could not be deleted: {each['msg']}" if each["msg"] else "")
-    return {**batch, "pruned": [f"{host}: {len(each['expired'])} snapshots had expired." for host, each in results.items()]}
+    return batch
 
 
 def reports(batch: Batch, *, run_id: str, seconds_passed: int, check_mode: bool) -> dict[str, dict[str, Any]]:
@@ -53,11 +53,11 @@ def _report(record: Record, run_id: str, seconds_passed: int, check_mode: bool) 
 
 
 def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collection[str], failures: Mapping[str, str]) -> Batch:
-    """How the play ends for each host: ``{hosts: {host: {good, summary}}, missing, reporter}``.
+    """How the play ends for each host: ``{hosts: {host: {good, summary}}, good, missing, reporter}``.
 
     ``reported``: as :func:`reports` returns them; ``failures``: why a report task failed, ``{host: why}``, or empty; ``present``: the
     hosts that are still in the play. ``missing``: the others, which Ansible does not count as failed, so that ``reporter`` fails in their
-    place: if possible, a host that failed anyway.
+    place: if possible, a host that failed anyway. ``good``: the summaries, if no host fails.
     """
     hosts = {}
     for host, report in reported.items():
@@ -67,4 +67,5 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
         hosts[host] = {"good": good, "summary": f"{host}: {report['state']}{': ' + why if why else ''}"}
     missing = [host for host in hosts if host not in present]
     candidates = sorted((host for host in hosts if host in present), key=lambda host: bool(hosts[host]["good"]))
-    return {"hosts": hosts, "missing": missing, "reporter": candidates[0] if candidates and missing else ""}
+    good = [each["summary"] for each in hosts.values()] if not missing and all(each["good"] for each in hosts.values()) else []
+    return {"hosts": hosts, "good": good, "missing": missing, "reporter": candidates[0] if candidates and missing else ""}

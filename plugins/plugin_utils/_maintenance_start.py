@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._claims import UNFINISHED
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, missing_files, validated
@@ -22,10 +24,11 @@ Batch = dict[str, Any]
 def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     """What is wrong with the variables of each host, before anything is asked.
 
-    ``given``: ``{host: {vm_id, disk_ids, run_id, prefix, prune, files, variables}}``: ``files``, the task files of the role, the first
-    being that of the patch; ``variables``, ``{role: {variable: value}}`` of the inner roles, which would otherwise find an invalid one only
+    ``given``: ``{host: {vm_id, disk_ids, run_id, prefix, prune, files, variables}}``: ``files``, the task files of the role,
+    ``{patch, precheck, verify, report}``; ``variables``, ``{role: {variable: value}}`` of the inner roles, which would otherwise find an invalid one only
     when a host has to be rolled back.
-    Returns ``hosts``, ``{host: what the next decisions take, and msg}``, and the ``vm_ids`` to ask for.
+    Returns ``hosts``, ``{host: what the next decisions take, and msg}``, the ``vm_ids`` to ask for, and for the whole batch: ``tasks_for``,
+    the phases for which any host has tasks, and ``prune``, whether any host is to be pruned.
     """
     vm_ids = [each["vm_id"] for each in given.values() if each["vm_id"]]
     hosts = {}
@@ -38,7 +41,12 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
             or _invalid(each, values, playbook_dir)
             or (f"another host of the play also has the VM {each['vm_id']}." if shared else ""),
         }
-    return {"hosts": hosts, "vm_ids": [each["vm_id"] for each in hosts.values() if not each["msg"] and each["vm_id"]]}
+    return {
+        "hosts": hosts,
+        "vm_ids": [each["vm_id"] for each in hosts.values() if not each["msg"] and each["vm_id"]],
+        "tasks_for": sorted({phase for each in hosts.values() for phase in each["tasks_for"]}),
+        "prune": any(each["prune"] for each in hosts.values()),
+    }
 
 
 def _variables(given: Record) -> tuple[dict[str, Any], str]:
@@ -64,7 +72,9 @@ def _settings(given: Record, values: Record) -> dict[str, Any]:
         "before_tasks": values["snapshot_create_before_tasks"],
         "after_tasks": values["snapshot_create_after_tasks"],
         "rollback": {option: values[f"snapshot_rollback_{option}"] for option in ("disk_ids", "backup", "again", "limit")},
-        "policy": _policy(given, values) if given["prune"] else {},
+        "prune": boolean(given["prune"]),
+        "policy": _policy(given, values),
+        "tasks_for": [phase for phase, file in given["files"].items() if file],
     }
 
 
@@ -74,14 +84,14 @@ def _policy(given: Record, values: Record) -> dict[str, Any]:
 
 def _invalid(given: Record, values: Record, playbook_dir: str) -> str:
     durations = invalid_durations({"snapshot_create_max_age": values["snapshot_create_max_age"]})
-    policy = invalid_policy(_policy(given, values)) if given["prune"] else ""
+    policy = invalid_policy(_policy(given, values)) if boolean(given["prune"]) else ""
     if durations or policy:
         return durations or policy
-    if not given["files"][0]:
+    if not given["files"]["patch"]:
         return "guarded_maintenance_patch_tasks must name a task file in the directory of the playbook."
     if not given["vm_id"] and as_list(given["disk_ids"]):
         return "set ucloudstack_vm_id: a host can only be rolled back if its VM can be stopped."
-    return missing_files(playbook_dir, given["files"])
+    return missing_files(playbook_dir, given["files"].values())
 
 
 def started(hosts: Mapping[str, Record], *, manifest: Record, abandon: str, outside: Iterable[str] = (), now: float | None = None) -> Batch:
@@ -89,7 +99,8 @@ def started(hosts: Mapping[str, Record], *, manifest: Record, abandon: str, outs
 
     ``hosts``: as ``host_disks`` returns them; ``manifest``: the registered result of ``run_manifest``, which searched for unfinished runs;
     ``outside``: hosts of the play that left it before, and have no record yet; ``now``: Unix seconds.
-    Next: ``ask``, those hosts of ``outside`` that this run was patching, and ``abandoned``, what is new in the manifest of that run.
+    ``good``: no host has a fault. Next: ``ask``, those hosts of ``outside`` that this run was patching, and ``abandoned``, what is new in
+    the manifest of that run.
     """
     abandon, now = str(abandon), time.time() if now is None else now
     entries = (manifest.get("manifest") or {}).get("hosts") or {}
@@ -102,7 +113,8 @@ def started(hosts: Mapping[str, Record], *, manifest: Record, abandon: str, outs
         records[host] = {**_record(each, entry, f"{each['prefix']}{each['run_id']}", now), "fault": fault}
     ask = [host for host in outside if (entries.get(host) or {}).get("state") in UNFINISHED]
     abandoned = {host: {"state": "failed"} for host in hosts if abandon and abandon in unfinished.get(host, [])}
-    return {"hosts": records, "entries": entries, "ask": ask, "abandoned": abandoned}
+    good = not any(each["fault"] for each in records.values())
+    return {"hosts": records, "good": good, "entries": entries, "ask": ask, "abandoned": abandoned}
 
 
 def _unfinished(runs: Sequence[str]) -> str:
@@ -137,9 +149,9 @@ def with_unreachable(batch: Batch, asked: Record, abandoned: Record) -> Batch:
     ``abandoned``.
     """
     hosts = {host: each for host, each in batch["hosts"].items() if not each["fault"]}
-    for host in batch["abandoned"] if failure(abandoned) else ():
+    for host, why in not_written(abandoned, batch["abandoned"], "guarded_maintenance_take_over").items():
         if host in hosts:
-            hosts[host] = {**hosts[host], "state": "failed", "msg": failure(abandoned)}
+            hosts[host] = {**hosts[host], "state": "failed", "msg": why}
     for each in asked.get("results") or []:
         if each.get("failed") or each.get("unreachable"):
             entry = batch["entries"][each["item"]]

@@ -53,8 +53,6 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
             "name": run.name,
             "remark": run.remark,
             "in_maintenance": run.in_maintenance,
-            "recorded": False,
-            "user_tasks": False,
             "msg": each["msg"]
             or ("run id and prefix must be the same for all hosts." if len(names) > 1 else "")
             or _invalid(each, playbook_dir)
@@ -62,21 +60,14 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
             or failure(listed)
             or next(run.faults([disk_id for disk_id in each["disk_ids"] if owners.get(disk_id, set()) - {host}]), ""),
         }
-    return _with_requests(planned)
+    return _with_requests({host: _with_duties(each) for host, each in planned.items()})
 
 
-def written(plan: Batch, answer: Record, take_over: str) -> Batch:
-    """The plan, without the hosts whose entries could not be written. ``answer``: the registered result; ``take_over``: the option.
-
-    ``user_tasks``, for each host: whether the user's tasks may run there; not, for example, if another process works on it.
-    """
+def without_unwritten(plan: Batch, answer: Record, take_over: str) -> Batch:
+    """The plan, without the hosts whose entries could not be written. ``answer``: the registered result; ``take_over``: the option."""
     why = not_written(answer, plan["entries"], take_over)
-    recorded = plan["entries"].keys() - why.keys()
-    hosts = {}
-    for host, each in plan["hosts"].items():
-        msg = each["msg"] or why.get(host, "")
-        hosts[host] = {**each, "recorded": host in recorded and not each["in_maintenance"], "user_tasks": not msg, "msg": msg}
-    return _with_requests(hosts)
+    hosts = {host: {**each, "msg": each["msg"] or why.get(host, "")} for host, each in plan["hosts"].items()}
+    return _with_requests({host: _with_duties(each) for host, each in hosts.items()})
 
 
 def only_ready(plan: Batch, facts: Mapping[str, Record]) -> Batch:
@@ -87,6 +78,14 @@ def only_ready(plan: Batch, facts: Mapping[str, Record]) -> Batch:
         why = "" if fact.get("ready") else fact.get("failure") or "became unreachable, or left the play, before it was snapshotted"
         hosts[host] = {**each, "msg": each["msg"] or why}
     return _with_requests(hosts)
+
+
+def _with_duties(host: Record) -> dict[str, Any]:
+    """``recorded``: whether its result belongs in the manifest; ``user_tasks``: whether the user's tasks may run there.
+
+    They may not, for example, if another process works on the host.
+    """
+    return {**host, "recorded": not host["msg"] and not host["in_maintenance"], "user_tasks": not host["msg"]}
 
 
 def _with_requests(hosts: Mapping[str, Record]) -> Batch:
@@ -172,13 +171,14 @@ class _Run:
         )
 
 
-def snapshot_results(plan: Batch, *, answer: Record, failures: Mapping[str, str]) -> Batch:
+def snapshot_results(plan: Batch, *, answer: Record, failures: Mapping[str, str], check_mode: bool) -> Batch:
     """What came of the snapshots of each host.
 
     ``answer``: the registered result of the task that created them; ``failures``: why a task of the user failed before or after it,
     ``{host: why}``, or empty.
-    Returns ``results``, ``{host: the value of snapshot_create_result}``, and what the next tasks take: ``discard``, the ids of the
-    snapshots of unprotected hosts, and ``entries``, what is new in the manifest.
+    Returns ``results``, ``{host: the value of snapshot_create_result}``, ``summaries``, a line for each host, ``good``, all lines if all
+    hosts are protected, and what the next tasks take: ``discard``, the ids of the snapshots of unprotected hosts, and ``entries``, what is
+    new in the manifest.
     """
     results, discard, entries = {}, [], {}
     items, snapshots = by_disk(answer.get("results") or []), by_disk(answer.get("snapshots") or [])
@@ -193,7 +193,7 @@ def snapshot_results(plan: Batch, *, answer: Record, failures: Mapping[str, str]
             entries[host] = {"state": "snapshotted" if result["complete"] else "failed", "snapshots": result["snapshots"]}
         if failures.get(host) or "failed" in {item["outcome"] for item in result["results"]}:
             discard += created
-    return {"results": results, "discard": discard, "entries": entries, "planned": plan["hosts"]}
+    return {**_summarized(results, plan["hosts"], check_mode), "discard": discard, "entries": entries}
 
 
 def _result(host: Record, items: Mapping[str, list[Record]], records: Mapping[str, list[Record]], why: str) -> dict[str, Any]:
@@ -213,8 +213,8 @@ def _result(host: Record, items: Mapping[str, list[Record]], records: Mapping[st
     }
 
 
-def carried_out(results: Batch, removed: Record, written: Record, check_mode: bool) -> Batch:
-    """The results, if what follows from them could not be done; and ``summaries``, a line for each host.
+def not_carried_out(results: Batch, *, plan: Batch, removed: Record, written: Record, check_mode: bool) -> Batch:
+    """The results, if what follows from them could not be done.
 
     ``removed``, ``written``: the registered results of the tasks that deleted ``discard``, and wrote ``entries``.
     """
@@ -223,8 +223,13 @@ def carried_out(results: Batch, removed: Record, written: Record, check_mode: bo
             each["msg"] = f"{each['msg']} Its snapshots could not be deleted: {failure(removed)}"
         if failure(written) and host in results["entries"]:
             each.update(complete=False, msg="; ".join(filter(None, (each["msg"], failure(written)))))
-    lines = {host: _summary(host, each, results["planned"][host], check_mode) for host, each in results["results"].items()}
-    return {"results": results["results"], "summaries": lines}
+    return {**results, **_summarized(results["results"], plan["hosts"], check_mode)}
+
+
+def _summarized(results: Mapping[str, Record], planned: Mapping[str, Record], check_mode: bool) -> Batch:
+    lines = {host: _summary(host, each, planned[host], check_mode) for host, each in results.items()}
+    good = all(each["complete"] for each in results.values())
+    return {"results": results, "summaries": lines, "good": list(lines.values()) if good else []}
 
 
 def _summary(host: str, result: Record, plan: Record, check_mode: bool) -> str:

@@ -29,17 +29,17 @@ def invalid_policy(policy: Record) -> str:
     return "" if age is None else invalid_durations({"snapshot_prune_older_than": age})
 
 
-def prune_plan(hosts: Mapping[str, Record], listed: Record, policy: Record, now: float | None = None) -> Batch:
+def prune_plan(hosts: Mapping[str, Record], listed: Record, now: float | None = None) -> Batch:
     """``expired``, ``{host: the records that the policy deletes}``, ``snapshot_ids`` of all of them, and ``msg``, ``{host: why not}``.
 
-    ``hosts``: ``{host: {disk_ids, msg}}``; ``listed``: the registered result of ``snapshot_info``. The newest run of a disk is never deleted.
+    ``hosts``: ``{host: {disk_ids, policy, msg}}``; ``listed``: the registered result of ``snapshot_info``. The newest run of a disk is never deleted.
     """
-    why = invalid_policy(policy) or failure(listed)
-    kept = {f"{policy['prefix']}{run_id}" for run_id in as_list(policy["keep_run_ids"])}
     disks = by_disk(listed.get("snapshots") or [])
     expired, msg = {}, {}
     for host, each in hosts.items():
-        msg[host] = each.get("msg") or why
+        policy = each["policy"]
+        kept = {f"{policy['prefix']}{run_id}" for run_id in as_list(policy["keep_run_ids"])}
+        msg[host] = each.get("msg") or invalid_policy(policy) or failure(listed)
         records = [] if msg[host] else [record for disk_id in each["disk_ids"] for record in disks.get(disk_id, [])]
         expired[host] = [record for record in _expired(records, policy, now) if not {record["name"], SUFFIX.sub("", record["name"])} & kept]
     return {"expired": expired, "snapshot_ids": [each["snapshot_id"] for found in expired.values() for each in found], "msg": msg}
@@ -58,13 +58,18 @@ def _expired(records: Sequence[Record], policy: Record, now: float | None) -> li
     )
 
 
-def prune_results(plan: Batch, answer: Record) -> dict[str, dict[str, Any]]:
-    """``{host: the value of snapshot_prune_result}``. ``answer``: the registered result of the task that deleted."""
+def prune_results(plan: Batch, answer: Record) -> Batch:
+    """``hosts``, ``{host: the value of snapshot_prune_result}``, ``summaries``, a line for each host, and ``good``, all lines if all went well.
+
+    ``answer``: the registered result of the task that deleted.
+    """
+    by_id = {each.get("snapshot_id"): each for each in answer.get("results") or []}
     results = {}
     for host, expired in plan["expired"].items():
-        ids = {each["snapshot_id"] for each in expired}
-        items = [each for each in answer.get("results") or [] if each.get("snapshot_id") in ids]
+        ids = [each["snapshot_id"] for each in expired]
+        items = [by_id[snapshot_id] for snapshot_id in ids if snapshot_id in by_id]
         reasons = dict.fromkeys(each["msg"] for each in items if each["outcome"] not in DELETED)
         missing = failure(answer) if len(items) < len(ids) else ""
         results[host] = {"expired": expired, "results": items, "msg": plan["msg"][host] or "; ".join(reasons) or missing}
-    return results
+    lines = {host: f"{host}: {len(each['expired'])} snapshots had expired." for host, each in results.items()}
+    return {"hosts": results, "summaries": lines, "good": [] if any(each["msg"] for each in results.values()) else list(lines.values())}

@@ -8,7 +8,7 @@ A batch is ``{hosts: {host: {plan, result}}, …}``: next to ``hosts`` is what t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -49,11 +49,11 @@ def restore_plan(hosts: Mapping[str, Record], known: Record, *, vms: Record, lis
     """How each host is rolled back, or why it cannot be.
 
     ``known``: as :func:`restore_runs` returns it; ``vms``, ``listed``: the registered results of ``vm_info`` and ``snapshot_info``;
-    ``options``: ``{run_id, prefix, disk_ids, backup, again, limit}``; a host may have other values of the last four, as ``rollback`` in ``hosts``.
+    ``options``: ``{run_id, prefix, disk_ids, backup, again, limit}``; a host has its own values of them as ``rollback`` in ``hosts``.
     Next: ``entries``, what is new in the manifest, ``execute``, whether there is anything to do, and ``stop``, the VMs to stop.
     """
     run_id = str(options["run_id"])
-    cannot = known["msg"] or failure(vms) or failure(listed)
+    cannot = known["msg"] or _different_runs(hosts, options) or failure(vms) or failure(listed)
     records = {vm["vm_id"]: vm for vm in vms.get("vms") or []}
     disks = by_disk(listed.get("snapshots") or [])
     batch: Batch = {"hosts": {}}
@@ -75,6 +75,12 @@ def restore_plan(hosts: Mapping[str, Record], known: Record, *, vms: Record, lis
     batch["entries"] = _entries(todo, "restoring")
     batch["stop"] = _vm_ids(todo)
     return batch
+
+
+def _different_runs(hosts: Mapping[str, Record], options: Record) -> str:
+    own = [each.get("rollback") or {} for each in hosts.values()]
+    same = all(str(each.get(key, options[key])) == str(options[key]) for each in own for key in ("run_id", "prefix"))
+    return "" if same else "run id and prefix must be the same for all hosts"
 
 
 def _options(options: Record) -> dict[str, Any]:
@@ -137,11 +143,13 @@ def after_rollback(batch: Batch, answer: Record) -> Batch:
     answers = [each for each in answer.get("results") or [] if isinstance(each, Mapping)]
     tried = {disk_id for each in batch["rollbacks"] for disk_id in each["disk_ids"]}
     done = [each for each in _todo(batch) if set(each["plan"]["disk_ids"]) & tried]
+    items = by_disk([item for each in answers for item in each.get("results") or []])
+    names = {(item["disk_id"], item["name"]) for each in answers for item in each.get("snapshots") or []}
     for each in done:
-        results = [item for answer in answers for item in answer.get("results") or [] if item["disk_id"] in each["plan"]["disk_ids"]]
+        results = [item for disk_id in each["plan"]["disk_ids"] for item in items.get(disk_id, [])]
         good = [item for item in results if item["outcome"] in ROLLED_BACK]
         skipped = [item for item in results if item["outcome"] == "skipped"]
-        complete = len(good) == len(each["plan"]["disk_ids"]) and not _unmarked(good, answers, each["plan"]["marker"])
+        complete = len(good) == len(each["plan"]["disk_ids"]) and not _unmarked(good, names, each["plan"]["marker"])
         reasons = dict.fromkeys(item["msg"] for item in results if item["outcome"] not in ROLLED_BACK)
         why = "; ".join(reasons or dict.fromkeys(filter(None, map(failure, answers))))
         msg = f"rolled back to {', '.join(each['plan']['snapshot_ids'])}" if complete else f"its VM stays off: {why}"
@@ -151,10 +159,9 @@ def after_rollback(batch: Batch, answer: Record) -> Batch:
     return {**batch, "rollbacks": _rollbacks(each for each in done if each["skipped"]), "start": _vm_ids(back)}
 
 
-def _unmarked(good: Iterable[Record], answers: Iterable[Record], marker: str) -> set[str]:
-    """The disks that were rolled back now, and have no marker."""
-    marked = {each["disk_id"] for answer in answers for each in answer.get("snapshots") or [] if each["name"] == marker}
-    return {each["disk_id"] for each in good if each["outcome"] != "already_done"} - marked
+def _unmarked(good: Iterable[Record], names: Collection[tuple[str, str]], marker: str) -> list[str]:
+    """The disks that were rolled back now, and have no marker. ``names``: disk and name of each snapshot that exists."""
+    return [each["disk_id"] for each in good if each["outcome"] != "already_done" and (each["disk_id"], marker) not in names]
 
 
 def after_start(batch: Batch, answer: Record) -> Batch:

@@ -67,6 +67,13 @@ def test_all_disks_of_all_hosts_in_one_task(fleet: Fleet, create: Create, cloud:
     assert cloud.calls("CreateSnapshot") == 6
 
 
+@pytest.mark.parametrize("hosts", [["web2"], []])
+def test_only_the_hosts_asked_for(fleet: Fleet, create: Create, cloud: stage.Cloud, hosts: list[str]) -> None:
+    played = create(snapshot_create_run_id="some", snapshot_create_hosts=hosts)
+    assert patched(played) == hosts, played.stdout
+    assert fleet.snapshots("ansible-some") == sorted(disk_id for host in hosts for disk_id in fleet.disks(host))
+
+
 @pytest.mark.once
 def test_hundred_hosts_with_two_disks_each_are_one_task(cloud: stage.Cloud, play: Play, tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:

@@ -42,7 +42,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         if not self._tasks:
             self._start_cpu_seconds = time.process_time()
-        self._tasks.append({"name": task.get_name(), "start": time.monotonic(), "hosts": 0})
+        if self._tasks and self._tasks[-1]["id"] == task._uuid:
+            return  # flush_handlers is announced once for each host
+        self._tasks.append({"id": task._uuid, "name": task.get_name(), "start": time.monotonic(), "hosts": 0})
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         self._tasks[-1]["hosts"] += 1

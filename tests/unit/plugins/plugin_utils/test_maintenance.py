@@ -20,7 +20,16 @@ Batch = dict[str, Any]
 
 
 def record(state: str = "", **more: Any) -> Record:
-    return {"state": state, "earlier": "", "patched": False, "failed_task": "", "msg": "", "disk_ids": ["d1"], **more}
+    return {
+        "state": state,
+        "earlier": "",
+        "patched": False,
+        "failed_task": "",
+        "msg": "",
+        "disk_ids": ["d1"],
+        "tasks_for": ["precheck", "verify"],
+        **more,
+    }
 
 
 def batch(**hosts: Any) -> Batch:
@@ -54,17 +63,19 @@ def test_notes_are_joined() -> None:
     ],
 )
 def test_prechecks(fact: Record, expected: tuple[str, str, str]) -> None:
-    found = steps.to_snapshot(batch(a="", b=""), {"a": fact, "b": {"reached": "prechecked"}}, True)
+    found = steps.to_snapshot(batch(a="", b=""), {"a": fact, "b": {"reached": "prechecked"}})
     assert gist(found) == expected and gist(found, "b") == ("", "", "")
     assert list(found["to_snapshot"]) == ([] if expected[0] else ["a"]) + ["b"]
 
 
-def test_without_prechecks_all_hosts_are_snapshotted() -> None:
-    assert list(steps.to_snapshot(batch(a="", b="verified", c="restoring", d="failed"), {}, False)["to_snapshot"]) == ["a"]
+def test_host_without_prechecks_is_snapshotted() -> None:
+    hosts = batch(a=record(tasks_for=["verify"]), b="verified", c="restoring", d="failed", e="")
+    found = steps.to_snapshot(hosts, {})
+    assert list(found["to_snapshot"]) == ["a"] and gist(found, "e") == ("failed", "", LEFT)
 
 
 def test_host_whose_patch_was_started_is_not_prechecked_again() -> None:
-    assert list(steps.to_snapshot(batch(a=record(earlier="patching"), b=record(earlier="snapshotted")), {}, True)["to_snapshot"]) == ["a"]
+    assert list(steps.to_snapshot(batch(a=record(earlier="patching"), b=record(earlier="snapshotted")), {})["to_snapshot"]) == ["a"]
 
 
 def protect(result: Record, *names: str, check_mode: bool = False) -> Batch:
@@ -139,12 +150,13 @@ NESTED = {**FELL, "rescued": False}
 RESTORED = ("restoring", "t", "no")
 
 
-def phase(*facts: Record, failed: str = "", before: str = "", gone: str = "", phase: str = "patched", **more: Any) -> Batch:
+def phase(*facts: Record, failed: str = "", before: str = "", gone: str = "", phase: str = "patched", user_tasks: bool = True) -> Batch:
     """Hosts a, b, … with these facts; those of ``gone`` are unreachable, those of ``failed`` in ``ansible_failed_hosts``."""
     names = "abcdef"[: len(facts)]
     play = {"current": [host for host in names if host not in gone + failed], "failed": list(failed), "failed_before": list(before)}
-    hosts = {host: record("patching", patched=phase == "verified") for host in names}
-    return steps.classified({"hosts": hosts}, dict(zip(names, facts, strict=True)), phase=phase, play=play, **more)
+    tasks_for = ["verify"] if user_tasks else []
+    hosts = {host: record("patching", patched=phase == "verified", tasks_for=tasks_for) for host in names}
+    return steps.classified({"hosts": hosts}, dict(zip(names, facts, strict=True)), phase=phase, play=play)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 
 def record(state: str, patched: bool = True, **more: Any) -> Record:
-    return {"state": state, "earlier": "", "patched": patched, "failed_task": "", "msg": "", **more}
+    return {"state": state, "earlier": "", "patched": patched, "failed_task": "", "msg": "", "prune": True, **more}
 
 
 BATCH = {
@@ -24,12 +24,13 @@ BATCH = {
         "c": record("failed", False),
         "d": record("patching"),
         "e": record("verified", False, msg="interrupted"),
+        "f": record("verified", prune=False),
     }
 }
 
 
 @pytest.mark.parametrize(
-    ("present", "check_mode", "hosts"), [("abcde", False, "ae"), ("bcd", False, ""), ("abcde", True, "ad"), ("bcde", True, "d")]
+    ("present", "check_mode", "hosts"), [("abcdef", False, "ae"), ("bcdf", False, ""), ("abcdef", True, "ad"), ("bcdef", True, "d")]
 )
 def test_to_prune(present: str, check_mode: bool, hosts: str) -> None:
     found = to_prune(BATCH, list(present), check_mode)
@@ -37,8 +38,7 @@ def test_to_prune(present: str, check_mode: bool, hosts: str) -> None:
 
 
 def test_pruned() -> None:
-    found = pruned(BATCH, {"a": {"msg": "", "expired": [1, 2]}, "e": {"msg": "no permission", "expired": []}})
-    assert found["pruned"] == ["a: 2 snapshots had expired.", "e: 0 snapshots had expired."]
+    found = pruned(BATCH, {"hosts": {"a": {"msg": "", "expired": [1, 2]}, "e": {"msg": "no permission", "expired": []}}})
     assert found["hosts"]["a"]["msg"] == ""
     assert found["hosts"]["e"]["msg"] == "interrupted; old snapshots could not be deleted: no permission"
 
@@ -138,15 +138,26 @@ def test_failed_report_is_named_and_fails_no_host() -> None:
 @pytest.mark.parametrize(
     ("present", "missing", "reporter"),
     [
-        ("abcde", "", ""),
-        ("abde", "c", "b"),  # one that failed anyway
-        ("ac", "bde", "c"),
-        ("a", "bcde", "a"),
-        ("", "abcde", ""),
-        ("edcab", "", ""),
+        ("abcdef", "", ""),
+        ("abdef", "c", "b"),  # one that failed anyway
+        ("ac", "bdef", "c"),
+        ("a", "bcdef", "a"),
+        ("", "abcdef", ""),
+        ("fedcab", "", ""),
     ],
 )
 def test_a_remaining_host_fails_in_place_of_those_that_left(present: str, missing: str, reporter: str) -> None:
     reported = reports(BATCH, run_id="p-1", seconds_passed=7, check_mode=False)
     found = verdicts(BATCH, reported=reported, present=list(present), failures={})
     assert ("".join(found["missing"]), found["reporter"]) == (missing, reporter)
+
+
+@pytest.mark.parametrize(("present", "good"), [("af", ["a: verified", "f: verified"]), ("a", []), ("", [])])
+def test_summaries_if_no_host_fails(present: str, good: list[str]) -> None:
+    batch = {"hosts": {host: BATCH["hosts"][host] for host in "af"}}
+    reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=False)
+    assert verdicts(batch, reported=reported, present=present, failures={})["good"] == good
+    assert (
+        verdicts(BATCH, reported=reports(BATCH, run_id="p-1", seconds_passed=7, check_mode=False), present="abcdef", failures={})["good"]
+        == []
+    )

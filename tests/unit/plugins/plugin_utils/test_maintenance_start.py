@@ -42,13 +42,21 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def given(number: int = 1, *, disk_ids: Any = (), files: Any = ("patch.yml", ""), prune: bool = False, **variables: Any) -> Record:
+def given(
+    number: int = 1, *, disk_ids: Any = (), patch: str = "patch.yml", tasks: Any = None, prune: bool = False, **variables: Any
+) -> Record:
     """What a host names; ``variables``: those of the inner roles that differ, and ``vm_id``, ``run_id`` and ``prefix``."""
     own: Record = {key: variables.pop(key) for key in ("vm_id", "run_id", "prefix") if key in variables}
     roles = {role: {name: variables.pop(name, value) for name, value in options.items()} for role, options in VARIABLES.items()}
     assert not variables
     known = {"vm_id": f"vm-{number}", "run_id": "p-1", "prefix": "n-", **own}
-    return {**known, "disk_ids": disk_ids, "prune": prune, "files": list(files), "variables": roles}
+    return {
+        **known,
+        "disk_ids": disk_ids,
+        "prune": prune,
+        "files": {"patch": patch, "precheck": "", "report": "", **(tasks or {})},
+        "variables": roles,
+    }
 
 
 def test_input(folder: str) -> None:
@@ -66,12 +74,23 @@ def test_input(folder: str) -> None:
                 "before_tasks": "",
                 "after_tasks": "",
                 "rollback": {"disk_ids": [], "backup": False, "again": False, "limit": 10},
+                "prune": True,
                 "policy": {"prefix": "n-", "keep_last": 3, "older_than": "14d", "keep_run_ids": []},
+                "tasks_for": ["patch"],
                 "msg": "",
             }
         },
         "vm_ids": ["vm-1"],
+        "tasks_for": ["patch"],
+        "prune": True,
     }
+
+
+def test_what_any_host_has(folder: str) -> None:
+    report = {"report": "patch.yml"}
+    found = checked_input({"a": given(1), "b": given(2, prune=True), "c": given(3, tasks=report), "d": given(4, patch="")}, folder)
+    assert (found["tasks_for"], found["prune"]) == (["patch", "report"], True)
+    assert [each["tasks_for"] for each in found["hosts"].values()] == [["patch"], ["patch"], ["patch", "report"], []]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +100,7 @@ def test_input(folder: str) -> None:
         ({"disk_ids": "d1"}, "disk_ids", ["d1"]),
         ({"vm_id": None}, "vm_id", ""),
         ({"snapshot_rollback_backup": "yes"}, "reserve", 2),
-        ({"prune": False}, "policy", {}),
+        ({"prune": "no"}, "prune", False),
         ({"snapshot_create_limit": "7"}, "limit", 7),
     ],
 )
@@ -97,7 +116,7 @@ def test_input_is_typed(folder: str, more: Record, key: str, value: Any) -> None
         ({"snapshot_prune_older_than": "soon"}, ""),
         ({"snapshot_prune_older_than": "", "snapshot_prune_keep_last": 0, "prune": True}, PRUNE),
         ({"prefix": "", "prune": True}, PRUNE),
-        ({"files": ["", ""]}, "guarded_maintenance_patch_tasks must name a task file in the directory of the playbook."),
+        ({"patch": ""}, "guarded_maintenance_patch_tasks must name a task file in the directory of the playbook."),
         ({"vm_id": "", "disk_ids": ["d1"]}, "set ucloudstack_vm_id: a host can only be rolled back if its VM can be stopped."),
         ({"vm_id": ""}, ""),  # left to host_disks
         ({"disk_ids": ["d1"]}, ""),
@@ -110,7 +129,7 @@ def test_fault_of_the_variables(folder: str, more: Record, msg: str) -> None:
 
 
 def test_missing_task_files_are_named(folder: str) -> None:
-    msg = checked_input({"a": given(files=["patch.yml", "gone.yml"])}, folder)["hosts"]["a"]["msg"]
+    msg = checked_input({"a": given(tasks={"precheck": "gone.yml"})}, folder)["hosts"]["a"]["msg"]
     assert msg == f"{folder}/gone.yml does not exist: task files must be in the directory of the playbook."
 
 
@@ -212,7 +231,8 @@ def test_unfinished_runs(unfinished: list[str], abandon: str, fault: str, abando
 def test_fault_comes_first() -> None:
     manifest = {"failed": True, "msg": "invalid run id", "unfinished": {"a": ["p-0"]}}
     found = started({"a": host(msg="no VM"), "b": host()}, manifest=manifest, abandon="", now=NOW)
-    assert [each["fault"] for each in found["hosts"].values()] == ["no VM", "invalid run id"]
+    assert [each["fault"] for each in found["hosts"].values()] == ["no VM", "invalid run id"] and not found["good"]
+    assert started({"a": host()}, manifest={}, abandon="", now=NOW)["good"]
 
 
 def test_invalid_age_of_a_host_that_was_being_patched_is_its_fault_alone() -> None:
@@ -277,3 +297,9 @@ def test_host_that_answers_is_left_alone() -> None:
 def test_host_is_not_patched_if_its_other_run_could_not_be_abandoned() -> None:
     found = with_unreachable(BATCH, {"skipped": True}, {"failed": True, "msg": "disk full"})["hosts"]
     assert found == {"a": {"fault": "", "state": "failed", "msg": "disk full"}}
+
+
+def test_host_is_not_patched_if_another_process_works_on_it_in_the_other_run() -> None:
+    refused = {"refused": {"a": {"controller": "ctl1", "since": "noon"}}}
+    found = with_unreachable(BATCH, {"skipped": True}, refused)["hosts"]["a"]
+    assert found["state"] == "failed" and "on ctl1" in found["msg"] and "guarded_maintenance_take_over=true" in found["msg"]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._protection import (
-    carried_out,
+    not_carried_out,
     only_ready,
     snapshot_plan,
     snapshot_results,
-    written,
+    without_unwritten,
 )
 
 NOW, DAY = 1_795_428_000, 86400
@@ -73,10 +73,12 @@ def why(*snapshots: Record, state: str = "", **more: Any) -> str:
 
 def test_plan() -> None:
     found = plan(hosts={"a": host(1), "b": host(2, "d2"), "c": host(3, msg="no VM")})
-    assert {host: (each["name"], each["remark"], each["msg"], each["recorded"]) for host, each in found.pop("hosts").items()} == {
-        "a": ("n-p-1", REMARK, "", False),
-        "b": ("n-p-1", "ucloudstack.cloud run=p-1 vm=vm-2 disks=1", "", False),
-        "c": ("n-p-1", "ucloudstack.cloud run=p-1 vm=vm-3 disks=2", "no VM", False),
+    assert {
+        host: (each["name"], each["remark"], each["msg"], each["recorded"], each["user_tasks"]) for host, each in found.pop("hosts").items()
+    } == {
+        "a": ("n-p-1", REMARK, "", True, True),
+        "b": ("n-p-1", "ucloudstack.cloud run=p-1 vm=vm-2 disks=1", "", True, True),
+        "c": ("n-p-1", "ucloudstack.cloud run=p-1 vm=vm-3 disks=2", "no VM", False, False),
     }
     assert found == {
         "run_id": "p-1",
@@ -244,13 +246,12 @@ TWO = {"a": host(1), "b": host(2, "d2"), "c": host(3, msg="no VM")}
 
 
 def test_written() -> None:
-    found = written(plan(hosts=TWO), {"changed": True}, "o")
-    assert {name: each["recorded"] for name, each in found["hosts"].items()} == {"a": True, "b": True, "c": False}
-    assert found["disk_ids"] == ["d1", "e1", "d2"]
+    planned = plan(hosts=TWO)
+    assert without_unwritten(planned, {"changed": True, "refused": {}}, "o") == planned
 
 
 def test_not_written() -> None:
-    found = written(plan(hosts=TWO), {"failed": True, "msg": "disk full"}, "o")
+    found = without_unwritten(plan(hosts=TWO), {"failed": True, "msg": "disk full"}, "o")
     assert [(each["msg"], each["recorded"]) for each in found["hosts"].values()] == [
         ("disk full", False),
         ("disk full", False),
@@ -260,16 +261,17 @@ def test_not_written() -> None:
 
 
 def test_host_of_another_process() -> None:
-    found = written(plan(hosts=TWO), {"refused": {"b": {"controller": "ctl1", "since": "noon"}}}, "some_option")
+    found = without_unwritten(plan(hosts=TWO), {"refused": {"b": {"controller": "ctl1", "since": "noon"}}}, "some_option")
     assert [each["recorded"] for each in found["hosts"].values()] == [True, False, False] and found["disk_ids"] == ["d1", "e1"]
     assert [each["user_tasks"] for each in found["hosts"].values()] == [True, False, False]
     assert found["hosts"]["b"]["msg"].startswith("another process, on ctl1, has been") and "some_option=true" in found["hosts"]["b"]["msg"]
 
 
 def test_result_of_a_host_in_maintenance_is_not_written() -> None:
-    found = written(plan(snap("s1"), snap("s2", "e1"), entries={"a": {"state": "patching"}}), {"changed": True}, "o")
+    found = plan(snap("s1"), snap("s2", "e1"), entries={"a": {"state": "patching"}})
     assert (found["hosts"]["a"]["recorded"], found["hosts"]["a"]["msg"], found["disk_ids"]) == (False, "", ["d1", "e1"])
-    assert snapshot_results(found, answer={"results": [item("d1"), item("e1")]}, failures={})["entries"] == {}
+    answer = {"results": [item("d1"), item("e1")]}
+    assert snapshot_results(found, answer=answer, failures={}, check_mode=False)["entries"] == {}
 
 
 @pytest.mark.parametrize(
@@ -297,9 +299,9 @@ def item(disk_id: str, outcome: str = "created", snapshot_id: str | None = "") -
     return {"disk_id": disk_id, "outcome": outcome, "msg": msg, "snapshot_id": f"s-{disk_id}" if snapshot_id == "" else snapshot_id}
 
 
-def results(*items: Record, hosts: Any = None, failures: Any = None, entries: Any = None, **answer: Any) -> Batch:
-    planned = written(plan(hosts=hosts, entries=entries), {}, "o")
-    return snapshot_results(planned, answer={"results": list(items), **answer}, failures=failures or {})
+def results(*items: Record, hosts: Any = None, failures: Any = None, entries: Any = None, check_mode: bool = False, **answer: Any) -> Batch:
+    known = plan(hosts=hosts, entries=entries)
+    return snapshot_results(known, answer={"results": list(items), **answer}, failures=failures or {}, check_mode=check_mode)
 
 
 @pytest.mark.parametrize(
@@ -358,9 +360,12 @@ def test_host_without_disks_is_not_protected() -> None:
 # ---- what follows from the results
 
 
-def after(*items: Record, removed: Any = None, recorded: Any = None, check_mode: bool = False, **more: Any) -> tuple[Any, ...]:
+def after(*items: Record, removed: Any = None, recorded: Any = None, hosts: Any = None, check_mode: bool = False) -> tuple[Any, ...]:
     """The gist for one host."""
-    found = carried_out(results(*items, **more), removed or {}, recorded or {}, check_mode)
+    found = results(*items, hosts=hosts, check_mode=check_mode)
+    if removed or recorded:
+        found = not_carried_out(found, plan=plan(hosts=hosts), removed=removed or {}, written=recorded or {}, check_mode=check_mode)
+    assert found["good"] == ([found["summaries"]["a"]] if found["results"]["a"]["complete"] else [])
     return found["results"]["a"]["complete"], found["results"]["a"]["msg"], found["summaries"]["a"]
 
 
@@ -387,6 +392,13 @@ def test_carried_out(items: tuple[Record, ...], more: dict[str, Any], gist: tupl
 
 
 def test_host_whose_before_task_failed_is_not_protected() -> None:
-    planned = only_ready(written(plan(), {}, "o"), {"a": {"failure": "freeze: no"}})
-    found = carried_out(snapshot_results(planned, answer={"skipped": True}, failures={"a": "freeze: no"}), {}, {}, False)
-    assert found["summaries"]["a"] == "a is not protected: freeze: no"
+    ready = only_ready(plan(), {"a": {"failure": "freeze: no"}})
+    found = snapshot_results(ready, answer={"skipped": True}, failures={"a": "freeze: no"}, check_mode=False)
+    assert (found["summaries"], found["good"]) == ({"a": "a is not protected: freeze: no"}, [])
+    assert found["entries"] == {"a": {"state": "failed", "snapshots": []}}
+
+
+def test_all_are_good_or_none_is() -> None:
+    two = {"a": host(1, "d1"), "b": host(2, "d2")}
+    assert results(item("d1"), item("d2"), hosts=two)["good"] == ["a: n-p-1 contains d1.", "b: n-p-1 contains d2."]
+    assert results(item("d1"), item("d2", "failed"), hosts=two)["good"] == []

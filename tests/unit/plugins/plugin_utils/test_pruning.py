@@ -24,7 +24,8 @@ def snap(snapshot_id: str, name: str, days: int, disk: str = "d1", **more: Any) 
 
 
 def plan(*snapshots: dict[str, Any], hosts: Any = None, **more: Any) -> dict[str, Any]:
-    return prune_plan(hosts or {"a": {"disk_ids": ["d1"], "msg": ""}}, {"snapshots": list(snapshots)}, policy(**more), NOW)
+    known = {host: {"policy": policy(**more), **each} for host, each in (hosts or {"a": {"disk_ids": ["d1"], "msg": ""}}).items()}
+    return prune_plan(known, {"snapshots": list(snapshots)}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +50,11 @@ def plan(*snapshots: dict[str, Any], hosts: Any = None, **more: Any) -> dict[str
 def test_invalid_policy(given: dict[str, Any], why: str) -> None:
     assert invalid_policy(given) == why
     listed = {"snapshots": [snap(f"s{number}", f"n-{number}", 90 - number) for number in range(5)]}
-    found = prune_plan({"a": {"disk_ids": ["d1"], "msg": ""}}, listed, given, NOW)
+    found = prune_plan({"a": {"disk_ids": ["d1"], "msg": "", "policy": given}}, listed, NOW)
     assert found["msg"]["a"] == why and bool(found["snapshot_ids"]) is not bool(why)
 
 
+INVALID = {"disk_ids": ["d1"], "policy": policy(keep_last=0)}
 THREE = [snap("s1", "n-1", 30), snap("s2", "n-2", 20), snap("s3", "n-3", 10)]
 
 
@@ -97,8 +99,14 @@ def test_a_host_with_a_fault_is_not_pruned() -> None:
     assert (found["msg"], found["snapshot_ids"], found["expired"]["a"]) == ({"a": "no VM", "b": ""}, ["t1"], [])
 
 
+def test_each_host_has_its_own_policy() -> None:
+    more = [snap("t1", "m-1", 30, "d2"), snap("t2", "m-2", 20, "d2"), snap("t3", "n-3", 90, "d2")]
+    found = plan(*THREE, *more, hosts={"a": {"disk_ids": ["d1"]}, "b": {"disk_ids": ["d2"], "policy": policy(prefix="m-")}, "c": INVALID})
+    assert (found["snapshot_ids"], found["msg"]) == (["s1", "s2", "t1"], {"a": "", "b": "", "c": SET})
+
+
 def test_nothing_could_be_listed() -> None:
-    found = prune_plan({"a": {"disk_ids": ["d1"]}}, {"failed": True, "msg": "no permission"}, policy(), NOW)
+    found = prune_plan({"a": {"disk_ids": ["d1"], "policy": policy()}}, {"failed": True, "msg": "no permission"}, NOW)
     assert found == {"expired": {"a": []}, "snapshot_ids": [], "msg": {"a": "no permission"}}
 
 
@@ -122,7 +130,9 @@ def item(snapshot_id: str, outcome: str = "deleted") -> dict[str, Any]:
     ],
 )
 def test_results(answer: dict[str, Any], msg: str) -> None:
-    found = prune_results(plan(*THREE), answer)["a"]
+    results = prune_results(plan(*THREE), answer)
+    found = results["hosts"]["a"]
+    assert results["good"] == ([] if msg else ["a: 2 snapshots had expired."]) and list(results["summaries"]) == ["a"]
     assert found["msg"] == msg and len(found["expired"]) == 2
     assert {each["snapshot_id"] for each in found["results"]} <= {"s1", "s2"}
 
@@ -130,4 +140,4 @@ def test_results(answer: dict[str, Any], msg: str) -> None:
 def test_failed_deletion_does_not_concern_a_host_without_expired_snapshots_and_a_fault_comes_first() -> None:
     hosts = {"a": {"disk_ids": ["d1"]}, "b": {"disk_ids": ["d2"]}, "c": {"disk_ids": [], "msg": "no VM"}}
     found = prune_results(plan(*THREE, hosts=hosts), {"failed": True, "msg": "no permission"})
-    assert {host: each["msg"] for host, each in found.items()} == {"a": "no permission", "b": "", "c": "no VM"}
+    assert {host: each["msg"] for host, each in found["hosts"].items()} == {"a": "no permission", "b": "", "c": "no VM"}

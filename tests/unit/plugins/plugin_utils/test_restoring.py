@@ -50,6 +50,21 @@ def plan(*numbers: int, snapshots: Any = None, check_mode: bool = False, vms: An
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        (OPTIONS, ""),
+        ({**OPTIONS, "run_id": "p-2"}, "run id and prefix must be the same for all hosts"),
+        ({**OPTIONS, "prefix": "m-"}, "run id and prefix must be the same for all hosts"),
+        ({"disk_ids": [], "backup": False, "again": False, "limit": 10}, ""),
+    ],
+)
+def test_no_host_is_rolled_back_if_another_has_another_run(own: Record, why: str) -> None:
+    known = {**hosts(1), "a2": {**hosts(2)["a2"], "rollback": own}}
+    found = plan(1, 2, hosts=known)
+    assert found["execute"] is not bool(why) and ([each["plan"]["msg"] for each in found["hosts"].values()] == [why, why])
+
+
 def messages(batch: Batch) -> Record:
     return {host: each["result"]["msg"] for host, each in batch["hosts"].items()}
 
