@@ -25,7 +25,11 @@ options:
     elements: dict
     required: true
   name_prefix:
-    description: Prefix of the names of the snapshots that the policy applies to. It cannot be empty.
+    description:
+      - Prefix of the names of the snapshots that the policy applies to. It cannot be empty.
+      - Snapshots of the roles are compared as a whole. The name must be this prefix and the run id in the remark, so that V(ansible-)
+        does not match the runs of V(ansible-quarter-). Their backups and markers are matched by the snapshot that they name.
+      - Of other snapshots, only the beginning of the name is compared. Choose a prefix that no other prefix begins with.
     type: str
     required: true
   remark_prefix:

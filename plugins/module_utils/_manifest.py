@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _claims
@@ -96,12 +96,17 @@ def _deeply_merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
     return {**old, **new, **{key: _deeply_merged(old[key], new[key]) for key in both}}
 
 
-def unfinished_hosts(content: bytes, run_id: str, hosts: Iterable[str]) -> list[str]:
+def unfinished_hosts(content: bytes, run_id: str, hosts: Mapping[str, str]) -> list[str]:
     """Those of the hosts that are unfinished in this run. Raises ValueError if the content is not its manifest.
 
+    ``hosts``: ``{host: the id of its VM, or empty}``. An entry of another VM is that of another machine with the same name.
     A whole file without the words for these states is not parsed: most runs are finished, and there may be thousands.
     """
     if content.rstrip().endswith(b"}") and not any(f'"{state}"'.encode() in content for state in _claims.UNFINISHED):
         return []
     entries = parsed(content, run_id)["hosts"]
-    return [host for host in hosts if entries.get(host, {}).get("state") in _claims.UNFINISHED]
+    return [host for host, vm_id in hosts.items() if _is_unfinished(entries.get(host, {}), vm_id)]
+
+
+def _is_unfinished(entry: Mapping[str, Any], vm_id: str) -> bool:
+    return entry.get("state") in _claims.UNFINISHED and (not vm_id or entry.get("vm_id") in (None, "", vm_id))

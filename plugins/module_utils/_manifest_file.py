@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _manifest
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline, growing
@@ -74,8 +74,11 @@ def locked(folder: str, clock: Clock) -> Iterator[None]:
         os.close(descriptor)  # this unlocks it, as does the end of the process
 
 
-def unfinished(folder: str, run_id: str, hosts: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The other runs in which these hosts are unfinished, by host, and warnings about files that cannot be read."""
+def unfinished(folder: str, run_id: str, hosts: Mapping[str, str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The other runs in which these hosts are unfinished, by host, and warnings about files that cannot be read.
+
+    ``hosts``: ``{host: the id of its VM, or empty}``.
+    """
     found: dict[str, list[str]] = {host: [] for host in hosts}
     warnings = []
     for other in _run_ids(folder) if found else []:
@@ -83,7 +86,7 @@ def unfinished(folder: str, run_id: str, hosts: Iterable[str]) -> tuple[dict[str
         if other == run_id or not os.path.isfile(path):
             continue
         try:
-            for host in _manifest.unfinished_hosts(_content(path) or b"", other, found):
+            for host in _manifest.unfinished_hosts(_content(path) or b"", other, hosts):
                 found[host].append(other)
         except (OSError, ValueError) as error:
             warning = f"{_unreadable(path, error)} It was not searched for unfinished hosts."

@@ -124,7 +124,7 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
     if not given:
         raise InputError(f"{option} is an empty list: give at least one id, or omit the option.")
     for index, item in enumerate(given):
-        if not item.strip() or item == "None":  # what a template turns a null into
+        if not item.strip() or item == "None" or item.startswith("__omit_place_holder__"):  # what a template turns a null or omit into
             raise InputError(f"{option} contains an empty or null entry, at position {index + 1}: every entry must be an id.")
         if not item.isprintable() or " " in item:
             raise InputError(f"{option} contains {item!r}, at position {index + 1}: an id has no spaces and no line breaks.")

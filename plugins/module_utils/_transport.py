@@ -165,7 +165,7 @@ def failure(action: str, url: str, error: Exception, sent: bool, secrets: Sequen
             details = printable(getattr(cause, "verify_message", str(cause)))
             return EndpointError(f"{action}: the certificate of {url} is not trusted ({details}). {advice}")
     if isinstance(error, ValueError):  # requests and urllib3 raise it for an invalid URL or proxy
-        return EndpointError(f"{action}: {url} cannot be opened. Check api_url and the proxy variables.")
+        return EndpointError(f"{action}: {url} cannot be opened ({reason}). Check api_url and the proxy variables.")
     if url.startswith("https:") and not any(isinstance(cause, _unconnected()) for cause in causes):
         return NotSentError(
             f"{action}: the TLS handshake with {url} failed ({reason}). Check whether api_url should start with http:// instead."

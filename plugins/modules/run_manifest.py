@@ -56,9 +56,10 @@ options:
   unfinished_hosts:
     description:
       - Search the other manifests in O(manifest_dir) for these hosts, see RV(unfinished). Files that are not manifests are skipped with a warning.
-    type: list
-    elements: str
-    default: []
+      - The value is the id of the VM of the host. An entry of another VM is that of another machine with the same name, and does not count. If
+        the id is empty, every entry counts.
+    type: dict
+    default: {}
   claim:
     description:
       - The process that updates O(hosts). It is stored as C(process) in their entries, until they are set to one of the final states
@@ -130,7 +131,7 @@ EXAMPLES = r"""
     hosts:
       web07: {state: planned}
       web08: {state: planned}
-    unfinished_hosts: [web07, web08]
+    unfinished_hosts: {web07: vm-web07, web08: vm-web08}
     claim:
       id: 3f0c2a52-8a53-4b8e-9f3a-51a4d7a7f2b1
       controller: control01
@@ -173,6 +174,11 @@ refused:
   returned: success
   type: dict
   sample: {web07: {controller: control02, id: 9d2c6d0e-0f0b-4f0c-8a43-0e7f3b1c5d11, since: '2026-11-24T21:30:00Z'}}
+check_mode:
+  description: Whether the task ran in check mode. A play can set it for its tasks without C(--check), and C(ansible_check_mode) does not show that.
+  returned: success
+  type: bool
+  sample: false
 """
 
 import contextlib
@@ -212,6 +218,7 @@ def job(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "path": _manifest_file.path_of(folder, run_id),
         "unfinished": unfinished,
         "refused": refused,
+        "check_mode": check_mode,
         "diff": {"before": before, "after": after if changed else before},
         "warnings": warnings,
     }
@@ -223,7 +230,7 @@ def main() -> None:
         "manifest_dir": {"type": "path", "required": True},
         "prefix": {"type": "str", "default": ""},
         "hosts": {"type": "dict", "default": {}},
-        "unfinished_hosts": {"type": "list", "elements": "str", "default": []},
+        "unfinished_hosts": {"type": "dict", "default": {}},
         "claim": {"type": "dict", "default": {}, "options": CLAIM},
         "take_over": {"type": "bool", "default": False},
     }

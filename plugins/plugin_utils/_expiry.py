@@ -16,6 +16,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._manifest import
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import whole_number
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import SnapshotState, snapshot_state
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import seconds
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import is_ours, run_of, target_of
 
 REQUIRED_KEYS = {"snapshot_id", "disk_id", "name", "status", "create_time"}
 
@@ -89,19 +90,36 @@ def _verify_prefixes(name_prefix: Any, remark_prefix: Any) -> None:
 
 def _runs_by_disk(snapshots: Sequence[Record], name_prefix: str, remark_prefix: str) -> dict[str, dict[str, list[Record]]]:
     """``{disk_id: {name of the run: its snapshot, backups and markers}}``, of the snapshots that may be deleted."""
+    matching = [
+        each
+        for each in snapshots
+        if not each.get("automatic")
+        and each["create_time"] is not None
+        and each["name"].startswith(name_prefix)
+        and (each.get("remark") or "").startswith(remark_prefix)
+    ]
+    named = {each["snapshot_id"]: each["name"] for each in matching if _is_named_by(each, name_prefix)}
     disks: dict[str, dict[str, list[Record]]] = {}
-    for snapshot in snapshots:
-        if (
-            snapshot_state(str(snapshot["status"])) is SnapshotState.USABLE
-            and not snapshot.get("automatic")
-            and snapshot["create_time"] is not None
-            and snapshot["name"].startswith(name_prefix)
-            and (snapshot.get("remark") or "").startswith(remark_prefix)
-        ):
-            name = SUFFIX.sub("", snapshot["name"])
-            name = name if name.startswith(name_prefix) else snapshot["name"]  # "nightly-b1" is a run with the id "b1"
-            disks.setdefault(snapshot["disk_id"], {}).setdefault(name, []).append(snapshot)
+    for each in matching:
+        name = _run_name(each, name_prefix, named)
+        if name and snapshot_state(str(each["status"])) is SnapshotState.USABLE:
+            disks.setdefault(each["disk_id"], {}).setdefault(name, []).append(each)
     return disks
+
+
+def _is_named_by(snapshot: Record, prefix: str) -> bool:
+    """Whether the snapshot is that of a run with this prefix: of ours, the remark has the run id, and the rest of the name is the prefix."""
+    return bool(run_of(snapshot, prefix)[0]) if is_ours(snapshot) else True
+
+
+def _run_name(snapshot: Record, prefix: str, named: Mapping[str, str]) -> str:
+    """The name of the run that the snapshot belongs to; empty if it is of none. ``named``: ``{snapshot_id: name}``."""
+    base = SUFFIX.sub("", snapshot["name"])
+    if target_of(snapshot):  # a backup or marker of ours: its run is that of its target
+        return base if named.get(target_of(snapshot)) == base else ""
+    if snapshot["snapshot_id"] not in named:
+        return ""
+    return base if base.startswith(prefix) and not is_ours(snapshot) else snapshot["name"]  # "nightly-b1" is a run with the id "b1"
 
 
 def _after_the_newest(runs: Mapping[str, list[Record]], keep: int) -> list[list[Record]]:

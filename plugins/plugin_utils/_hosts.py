@@ -14,13 +14,13 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import a
 Record = Mapping[str, Any]
 
 
-def host_facts(hosts: Iterable[str], hostvars: Mapping[str, Any], facts: str | Mapping[str, str]) -> dict[str, Any]:
+def host_facts(hosts: Iterable[str] | str, hostvars: Mapping[str, Any], facts: str | Mapping[str, str]) -> dict[str, Any]:
     """``{host: value}`` of one variable, or ``{host: {name: value}}`` of several, given as ``{name: variable}``.
 
     A host, or a name, without a value is left out.
     """
     found: dict[str, Any] = {}
-    for host in hosts:
+    for host in as_list(hosts if isinstance(hosts, str) else list(hosts)):
         known = hostvars.get(host, {})
         if not isinstance(facts, str):
             found[host] = {name: known[variable] for name, variable in facts.items() if variable in known}
@@ -35,7 +35,27 @@ def failure(result: Record) -> str:
         return ""
     items = [each for each in result.get("results") or [] if isinstance(each, Mapping) and each is not result and failure(each)]
     of_items = dict.fromkeys(failure(each) for each in items if "item" in each)
-    return "; ".join(of_items) or str(result.get("msg") or "no reason was given")
+    return "; ".join(of_items) or _reason(result)
+
+
+def different_mode(result: Record, check_mode: bool) -> str:
+    """Why nothing can be done if the play sets ``check_mode``: the modules follow it, and the role would not know; empty if it does not.
+
+    ``result``: the registered result of ``run_manifest``; ``check_mode``: the value of ``ansible_check_mode``.
+    """
+    same = result.get("check_mode", check_mode) == check_mode
+    return "" if same else "check_mode is set on the play or the role, and ansible_check_mode does not show it: remove it, and use --check."
+
+
+def _reason(result: Record) -> str:
+    """The message, or what a module that could not even start printed last: its message is only "MODULE FAILURE"."""
+    msg = str(result.get("msg") or "")
+    printed = [
+        line.strip() for key in ("module_stderr", "module_stdout") for line in str(result.get(key) or "").splitlines() if line.strip()
+    ]
+    if printed and (not msg or msg.startswith("MODULE FAILURE")):
+        return f"the module could not be run: {printed[-1]}"
+    return msg or "no reason was given"
 
 
 def host_disks(given: Mapping[str, Record], vms: Record, allow_detached: bool = False) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterable, Mapping
@@ -19,8 +20,9 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 def validated(role: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """The variables in the types that the role's argument spec gives them, and what is wrong with them, in one line, or empty."""
-    options = _options(role)
-    checked = ArgumentSpecValidator({name: options[name] for name in variables}).validate(dict(variables))
+    options = {name: _options(role)[name] for name in variables}
+    given = {name: as_list(value) if options[name]["type"] == "list" else value for name, value in variables.items()}
+    checked = ArgumentSpecValidator(options).validate(given)
     return checked.validated_parameters, " ".join(" ".join(checked.error_messages).split())
 
 
@@ -34,10 +36,21 @@ def _options(role: str) -> dict[str, Any]:
 def missing_files(playbook_dir: str, names: Iterable[str]) -> str:
     """Which of these task files do not exist; empty if all do, or are not set."""
     missing = [path for path in (os.path.join(playbook_dir, name) for name in names if name) if not os.path.isfile(path)]
-    return f"{', '.join(missing)} does not exist: task files must be in the directory of the playbook." if missing else ""
+    return (
+        f"{', '.join(missing)} does not exist: give a path relative to the directory of the playbook, or an absolute one."
+        if missing
+        else ""
+    )
 
 
-def as_list(value: Any) -> list[str]:
-    """The entries of an option that may be one id, a list, or empty."""
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return [each for part in values for each in (as_list(part) if isinstance(part, (list, tuple)) else [part]) if each not in (None, "")]
+def as_list(value: Any) -> list[Any]:
+    """The entries of a list that may be given as text, ``a``, ``a,b`` or ``["a", "b"]``, as by ``-e`` or an INI inventory; or empty."""
+    if isinstance(value, (list, tuple)):
+        return [entry for part in value for entry in as_list(part)]
+    if not isinstance(value, str):
+        return [] if value is None else [value]
+    text = value.strip()
+    if text.startswith("[") and text.endswith("]"):
+        with contextlib.suppress(yaml.YAMLError):
+            return as_list(yaml.safe_load(text))
+    return [part.strip() for part in text.split(",") if part.strip()]

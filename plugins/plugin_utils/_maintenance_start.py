@@ -13,9 +13,10 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._claims import UNFINISHED
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import failure
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, missing_files, validated
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._pruning import invalid_policy
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import other_machine
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
@@ -27,8 +28,8 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     ``given``: ``{host: {vm_id, disk_ids, run_id, prefix, prune, files, variables}}``: ``files``, the task files of the role,
     ``{patch, precheck, verify, report}``; ``variables``, ``{role: {variable: value}}`` of the inner roles, which would otherwise find an invalid one only
     when a host has to be rolled back.
-    Returns ``hosts``, ``{host: what the next decisions take, and msg}``, the ``vm_ids`` to ask for, and for the whole batch: ``tasks_for``,
-    the phases for which any host has tasks, and ``prune``, whether any host is to be pruned.
+    Returns ``hosts``, ``{host: what the next decisions take, and msg}``, the ``vm_ids`` to ask for, ``vm_of``, ``{host: vm_id}``, and for the
+    whole batch: ``tasks_for``, the phases for which any host has tasks, and ``prune``, whether any host is to be pruned.
     """
     vm_ids = [each["vm_id"] for each in given.values() if each["vm_id"]]
     hosts = {}
@@ -44,6 +45,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     return {
         "hosts": hosts,
         "vm_ids": [each["vm_id"] for each in hosts.values() if not each["msg"] and each["vm_id"]],
+        "vm_of": {host: each["vm_id"] for host, each in hosts.items()},
         "tasks_for": sorted({phase for each in hosts.values() for phase in each["tasks_for"]}),
         "prune": any(each["prune"] for each in hosts.values()),
     }
@@ -88,13 +90,21 @@ def _invalid(given: Record, values: Record, playbook_dir: str) -> str:
     if durations or policy:
         return durations or policy
     if not given["files"]["patch"]:
-        return "guarded_maintenance_patch_tasks must name a task file in the directory of the playbook."
+        return "guarded_maintenance_patch_tasks must name a task file."
     if not given["vm_id"] and as_list(given["disk_ids"]):
         return "set ucloudstack_vm_id: a host can only be rolled back if its VM can be stopped."
     return missing_files(playbook_dir, given["files"].values())
 
 
-def started(hosts: Mapping[str, Record], *, manifest: Record, abandon: str, outside: Iterable[str] = (), now: float | None = None) -> Batch:
+def started(
+    hosts: Mapping[str, Record],
+    *,
+    manifest: Record,
+    abandon: str,
+    check_mode: bool,
+    outside: Iterable[str] = (),
+    now: float | None = None,
+) -> Batch:
     """Where each host is in the run when the play starts.
 
     ``hosts``: as ``host_disks`` returns them; ``manifest``: the registered result of ``run_manifest``, which searched for unfinished runs;
@@ -108,8 +118,15 @@ def started(hosts: Mapping[str, Record], *, manifest: Record, abandon: str, outs
     records = {}
     for host, each in hosts.items():
         others = [run for run in unfinished.get(host, []) if run != abandon]
-        fault = each["msg"] or failure(manifest) or (_unfinished(others) if others else "")
-        entry = {} if fault else entries.get(host) or {}  # the variables of a host with a fault may be invalid
+        entry = entries.get(host) or {}
+        fault = (
+            each["msg"]
+            or failure(manifest)
+            or different_mode(manifest, check_mode)
+            or other_machine(entry, each)
+            or (_unfinished(others) if others else "")
+        )
+        entry = {} if fault else entry  # the variables of a host with a fault may be invalid
         records[host] = {**_record(each, entry, f"{each['prefix']}{each['run_id']}", now), "fault": fault}
     ask = [host for host in outside if (entries.get(host) or {}).get("state") in UNFINISHED]
     abandoned = {host: {"state": "failed"} for host in hosts if abandon and abandon in unfinished.get(host, [])}
@@ -133,6 +150,8 @@ def _record(host: Record, entry: Record, name: str, now: float) -> dict[str, Any
         state, msg = "restoring", "its rollback was interrupted before"
     elif earlier == "restored":
         state, msg = "restored", "already restored in this run: patch it in a new run"
+    elif earlier == "verified" and any(_is_old(each, name, now, max_age) for each in entry.get("snapshots") or []):
+        state, msg = "failed", f"already verified in this run, whose snapshots are older than {max_age}: patch it in a new run"
     elif earlier == "verified":
         state = "verified"
     return {**host, "earlier": earlier, "state": state, "patched": earlier == "verified", "failed_task": "", "msg": msg}

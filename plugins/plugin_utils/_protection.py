@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import failure
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import missing_files
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     IN_MAINTENANCE,
@@ -19,17 +19,22 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     by_disk,
     is_ours,
     manual,
+    other_machine,
     run_remark,
 )
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
 
+CLOCK_TOLERANCE = 300
+"""Seconds by which the clocks of the controller and of the platform may differ."""
 PROTECTED = ("created", "adopted", "present")
 """The outcomes of ``snapshot`` for a disk that has its snapshot."""
 
 
-def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Record, playbook_dir: str, now: float | None = None) -> Batch:
+def snapshot_plan(
+    hosts: Mapping[str, Record], *, manifest: Record, listed: Record, playbook_dir: str, check_mode: bool, now: float | None = None
+) -> Batch:
     """Which snapshots each host gets, or why it cannot be snapshotted. Writes nothing.
 
     ``hosts``: as ``host_disks`` returns them, with ``run_id``, ``prefix``, ``max_age``, ``limit``, ``reserve``, ``before_tasks`` and ``after_tasks``;
@@ -57,7 +62,9 @@ def snapshot_plan(hosts: Mapping[str, Record], *, manifest: Record, listed: Reco
             or ("run id and prefix must be the same for all hosts." if len(names) > 1 else "")
             or _invalid(each, playbook_dir)
             or failure(manifest)
+            or different_mode(manifest, check_mode)
             or failure(listed)
+            or other_machine(run.entry, each)
             or next(run.faults([disk_id for disk_id in each["disk_ids"] if owners.get(disk_id, set()) - {host}]), ""),
         }
     return _with_requests({host: _with_duties(each) for host, each in planned.items()})
@@ -126,7 +133,7 @@ class _Run:
     """One host in the run: its entry in the manifest, and the snapshots of its disks."""
 
     def __init__(self, host: Record, entry: Record, disks: Mapping[str, list[Record]], now: float) -> None:
-        self.host, self.now = host, now
+        self.host, self.entry, self.now = host, entry, now
         self.name = f"{host['prefix']}{host['run_id']}"
         self.remark = run_remark(host["run_id"], host["vm_id"], len(host["disk_ids"]))
         self.in_maintenance = entry.get("state") in IN_MAINTENANCE
@@ -138,6 +145,12 @@ class _Run:
         """Why the host cannot be snapshotted in this run; ``elsewhere``: disks that another host has in the manifest."""
         disk_ids = self.host["disk_ids"]
         oldest = self.now - seconds(self.host["max_age"])
+        ahead = max((each["create_time"] or 0 for each in self.existing), default=0) - self.now
+        if ahead > CLOCK_TOLERANCE:
+            yield (
+                f"{self.name} was created {ahead:.0f} s in the future of this controller's clock, so its age is not known: "
+                "set the clock, or choose another run id."
+            )
         stale = [each["created_at"] or "an unknown time" for each in self.existing if (each["create_time"] or 0) < oldest]
         if stale:
             advice = "Choose another run id."

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import refusals
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import failure
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._rollback_plan import rollback_plan
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import by_disk
@@ -40,6 +40,7 @@ def restore_runs(hosts: Mapping[str, Record], manifest: Record) -> Batch:
     return {
         "runs": runs,
         "msg": failure(manifest),
+        **({"check_mode": manifest["check_mode"]} if "check_mode" in manifest else {}),
         "vm_ids": list(dict.fromkeys(filter(None, vm_ids))),
         "disk_ids": list(dict.fromkeys(disk_ids)),
     }
@@ -53,7 +54,7 @@ def restore_plan(hosts: Mapping[str, Record], known: Record, *, vms: Record, lis
     Next: ``entries``, what is new in the manifest, ``execute``, whether there is anything to do, and ``stop``, the VMs to stop.
     """
     run_id = str(options["run_id"])
-    cannot = known["msg"] or _different_runs(hosts, options) or failure(vms) or failure(listed)
+    cannot = known["msg"] or different_mode(known, check_mode) or _different_runs(hosts, options) or failure(vms) or failure(listed)
     records = {vm["vm_id"]: vm for vm in vms.get("vms") or []}
     disks = by_disk(listed.get("snapshots") or [])
     batch: Batch = {"hosts": {}}

@@ -18,6 +18,8 @@ IN_MAINTENANCE = (*UNFINISHED, "verified", "restored")
 """States in the manifest of a host whose patch was started: its entry must not be overwritten by a plan."""
 OURS = "ucloudstack.cloud "
 """How the remark of every snapshot starts that the roles, or ``snapshot_rollback``, created."""
+REMARK = re.compile(re.escape(OURS) + r"run=(\S+) vm=(\S*) disks=[0-9]+")
+COPY_REMARK = re.compile(re.escape(OURS) + r"(?:marker|backup marker=\S+) target=(\S+)")
 LONGEST_RUN_NAME = NAME_LENGTH - len("-r1")
 
 
@@ -26,16 +28,51 @@ def run_remark(run_id: str, vm_id: str, disks: int) -> str:
     return f"{OURS}run={run_id} vm={vm_id} disks={disks}"
 
 
+def run_of(snapshot: Record, prefix: str) -> tuple[str, str]:
+    """Run id and VM of a snapshot that the roles created; both empty for any other.
+
+    Its name must be the prefix and the run id of its remark, as a whole: ``ansible-`` is also how ``ansible-quarter-1`` begins.
+    """
+    match = REMARK.fullmatch(snapshot.get("remark") or "")
+    return (match[1], match[2]) if match and snapshot["name"] == f"{prefix}{match[1]}" else ("", "")
+
+
+def target_of(snapshot: Record) -> str:
+    """The id of the snapshot that a backup or marker of ``snapshot_rollback`` belongs to; empty for any other snapshot."""
+    match = COPY_REMARK.fullmatch(snapshot.get("remark") or "")
+    return match[1] if match else ""
+
+
 def runs_of_vm(snapshots: Iterable[Record], prefix: str, vm_id: str) -> list[str]:
     """The ids of the runs of this VM that the snapshots belong to, sorted."""
-    remark = re.compile(re.escape(f"{OURS}run=") + r"(\S+)" + re.escape(f" vm={vm_id} disks=") + "[0-9]+")
-    matches = ((each["name"], remark.fullmatch(each.get("remark") or "")) for each in snapshots)
-    return sorted({match[1] for name, match in matches if match and name == f"{prefix}{match[1]}"})
+    runs = (run_of(each, prefix) for each in snapshots)
+    return sorted({run_id for run_id, vm in runs if run_id and vm == vm_id})
 
 
 def is_ours(snapshot: Record) -> bool:
     """Whether this collection created the snapshot."""
     return (snapshot.get("remark") or "").startswith(OURS)
+
+
+def other_machine(entry: Record, host: Record) -> str:
+    """Why an entry of the manifest does not count for a host: it is that of another VM, or of other disks; empty if it does, or there is none.
+
+    A rollback that was interrupted may have left disks detached, so that the host has fewer of them.
+    """
+    vm_id, disk_ids = entry.get("vm_id") or "", set(entry.get("disk_ids") or [])
+    if not vm_id and not disk_ids:
+        return ""
+    fewer = entry.get("state") == "restoring" and set(host["disk_ids"]) <= disk_ids
+    if vm_id in ("", host["vm_id"]) and (disk_ids == set(host["disk_ids"]) or fewer):
+        return ""
+    return (
+        f"the manifest of this run has {_machine(vm_id, disk_ids)} for this host, which is now {_machine(host['vm_id'], host['disk_ids'])}: "
+        "choose another run id, or a manifest directory for each inventory."
+    )
+
+
+def _machine(vm_id: str, disk_ids: Iterable[str]) -> str:
+    return " with ".join(filter(None, (vm_id, ", ".join(sorted(disk_ids)))))
 
 
 def by_disk(records: Iterable[Record]) -> dict[str, list[Record]]:

@@ -277,10 +277,7 @@ def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, mainten
     assert "invalid run id '../etc': use at most 19 letters" in maintenance("../etc", keywords={"hosts": "web1"}).stdout
     assert "strategy: linear" in maintenance("wrong", keywords={"hosts": "web1,web3", "strategy": "free"}).stdout
     only = {"hosts": "web1"}
-    assert (
-        "must name a task file in the directory of the playbook"
-        in maintenance("wrong", keywords=only, guarded_maintenance_patch_tasks="").stdout
-    )
+    assert "must name a task file" in maintenance("wrong", keywords=only, guarded_maintenance_patch_tasks="").stdout
     full = "has 0 snapshots, the limit is 1, and 2 more are needed; 0 of them, created by this collection, can be pruned."
     assert full in maintenance("wrong", keywords=only, snapshot_create_limit=1).stdout
     full = "has 0 snapshots, the limit is 2, and 3 more are needed; 0 of them, created by this collection, can be pruned."

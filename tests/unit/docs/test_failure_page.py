@@ -108,6 +108,8 @@ NO_FAILURES = {
     "…run=… vm=… disks=…",
     # an error of the collection itself
     "growing() does not end",
+    r"run=(\S+) vm=(\S*) disks=[0-9]+",
+    r"(?:marker|backup marker=\S+) target=(\S+)",
     "…_decision: there is no step …: use one of ….",
 }
 """Strings with three words or more that are not on the page, because they report no failure."""
@@ -173,7 +175,7 @@ def reads_as_language(text: str) -> bool:
 
 STRINGS = {
     *(text for path in (CHECKOUT / "plugins").glob("*/*.py") for text in strings_of_plugin(path)),
-    *(text for path in (CHECKOUT / "roles").glob("*/tasks/*.yml") for text in strings_of_tasks(yaml.safe_load(path.read_text()))),
+    *(text for path in (CHECKOUT / "roles").glob("*/tasks/**/*.yml") for text in strings_of_tasks(yaml.safe_load(path.read_text()))),
 }
 """All strings of the code that may be messages, or parts of messages."""
 OF_TABLES = {

@@ -24,7 +24,7 @@ from jinja2.nodes import Const, Filter
 from support.collection import CHECKOUT
 
 ROLES = sorted(path.parent for path in (CHECKOUT / "roles").glob("*/tasks"))
-TASK_FILES = sorted((CHECKOUT / "roles").glob("*/tasks/*.yml"))
+TASK_FILES = sorted((CHECKOUT / "roles").glob("*/tasks/**/*.yml"))
 FILES = [*TASK_FILES, *sorted((CHECKOUT / "roles").glob("*/vars/*.yml")), *sorted((CHECKOUT / "roles").glob("*/defaults/*.yml"))]
 LONGEST_EXPRESSION = 260
 STEPS: dict[str, dict[str, Any]] = {
@@ -33,8 +33,8 @@ STEPS: dict[str, dict[str, Any]] = {
     "snapshot_prune": snapshot_prune_decision.STEPS,
     "snapshot_rollback": snapshot_rollback_decision.STEPS,
 }
-INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable")
-ONCE = {"snapshot_rollback/tasks/execute.yml", "snapshot_rollback/tasks/rollback_disks.yml"}
+INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable", "vars")
+ONCE = {"snapshot_rollback/tasks/steps/execute.yml", "snapshot_rollback/tasks/steps/rollback_disks.yml"}
 """Files that are only included by a task that runs once, and so by one host."""
 INNER = ("snapshot_create", "snapshot_rollback", "snapshot_prune")
 OTHER_DEFAULT = {"snapshot_rollback_force_off"}
@@ -44,7 +44,7 @@ OTHER_DEFAULT = {"snapshot_rollback_force_off"}
 def tasks(found: list[dict[str, Any]], above: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
     """All tasks of a file, those in blocks, too, with the keywords that they inherit."""
     for own in found:
-        task = {**(above or {}), **own}
+        task = {**(above or {}), **own, "vars": {**(above or {}).get("vars", {}), **own.get("vars", {})}}
         yield task
         for part in ("block", "rescue", "always"):
             yield from tasks(task.get(part, []), {key: task[key] for key in INHERITED if key in task})
@@ -52,6 +52,10 @@ def tasks(found: list[dict[str, Any]], above: dict[str, Any] | None = None) -> I
 
 def named(path: Path) -> str:
     return "/".join(path.relative_to(CHECKOUT / "roles").parts)
+
+
+def role_of(path: Path) -> Path:
+    return CHECKOUT / "roles" / path.relative_to(CHECKOUT / "roles").parts[0]
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -67,13 +71,20 @@ def test_what_is_for_the_controller_runs_once_there_without_sudo_and_affects_no_
     for task in tasks(yaml.safe_load(path.read_text())):
         if any(key.startswith("ucloudstack.cloud.") for key in task):
             assert re.fullmatch(r"{{ \w+_delegate_to }}", task["delegate_to"]), task["name"]
-            assert task["become"] is False and (named(path) in ONCE or task["run_once"] is True), task["name"]
+            assert task["become"] is False and task["vars"]["ansible_become"] is False, task["name"]  # the variable beats the keyword
+            assert named(path) in ONCE or task["run_once"] is True, task["name"]
             assert task["ignore_errors"] is True and task["ignore_unreachable"] is True, task["name"]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=named)
+def test_what_fails_in_a_role_fails_whatever_the_play_says(role: Path) -> None:
+    (outer,) = yaml.safe_load((role / "tasks" / "main.yml").read_text())
+    assert (outer["ignore_errors"], outer["ignore_unreachable"]) == (False, False)
 
 
 def test_files_that_rely_on_it_are_included_once() -> None:
     includes = {
-        (named(path.with_name(task["ansible.builtin.include_tasks"])), task.get("run_once", False) or named(path) in ONCE)
+        (named(role_of(path) / "tasks" / task["ansible.builtin.include_tasks"]), task.get("run_once", False) or named(path) in ONCE)
         for path in TASK_FILES
         for task in tasks(yaml.safe_load(path.read_text()))
         if "ansible.builtin.include_tasks" in task and "{{" not in task["ansible.builtin.include_tasks"]

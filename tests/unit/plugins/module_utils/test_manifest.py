@@ -167,16 +167,22 @@ def test_unfinished_hosts() -> None:
     content = text_of(
         manifest(**{host: {"state": state} for host, state in states.items()}, e={"note": "patching"}, f={"state": ["patching"]})
     )
-    assert unfinished_hosts(content.encode(), "r1", ["f", "e", "d", "c", "b", "a", "missing"]) == ["b", "a"]
+    assert unfinished_hosts(content.encode(), "r1", dict.fromkeys(["f", "e", "d", "c", "b", "a", "missing"], "")) == ["b", "a"]
+
+
+def test_another_machine_of_the_same_name_is_not_unfinished() -> None:
+    content = text_of(manifest(a={"state": "patching", "vm_id": "vm-1"}, b={"state": "patching", "vm_id": ""}, c={"state": "patching"}))
+    assert unfinished_hosts(content.encode(), "r1", dict.fromkeys("abc", "vm-1")) == ["a", "b", "c"]
+    assert unfinished_hosts(content.encode(), "r1", dict.fromkeys("abc", "vm-2")) == ["b", "c"]
 
 
 @pytest.mark.parametrize("content", [b"", b'{"run_id": "r1", "hosts": {"a": {"state": "ver', b'"patching"}', b'{"x": "restoring"}'])
 def test_content_that_may_hide_an_unfinished_host_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="it is not"):
-        unfinished_hosts(content, "r1", ["a"])
+        unfinished_hosts(content, "r1", {"a": ""})
 
 
 def test_finished_runs_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     content = text_of(manifest(a={"state": "verified"})).encode()
     monkeypatch.setattr(json, "loads", None)
-    assert unfinished_hosts(content, "r1", ["a"]) == []
+    assert unfinished_hosts(content, "r1", {"a": ""}) == []

@@ -72,7 +72,7 @@ def test_file_is_laid_out_for_people(folder: Path, manifest: RunManifest) -> Non
 
 @pytest.mark.parametrize("check", [False, True])
 def test_run_without_a_manifest_is_empty_and_nothing_is_created(folder: Path, manifest: RunManifest, check: bool) -> None:
-    read = manifest(_check=check, _diff=True, unfinished_hosts=["web07"])
+    read = manifest(_check=check, _diff=True, unfinished_hosts={"web07": ""})
     assert (read.changed, read.manifest, read.unfinished, read.diff) == (False, of(), {}, {"before": "", "after": ""})
     assert not folder.parent.exists()
 
@@ -186,7 +186,7 @@ def test_unfinished_runs_of_hosts_and_a_broken_manifest(folder: Path, manifest: 
     for run_id in ("r3", "r1", "r2"):
         manifest(run_id=run_id, hosts={"web07": {"state": "patching"}, "web08": {"state": "verified"}})
     (folder / "broken.json").write_text("{")
-    answer = manifest(unfinished_hosts=["web07", "web08", "web09"])
+    answer = manifest(unfinished_hosts={"web07": "", "web08": "", "web09": ""})
     assert (answer.failed, answer.unfinished) == (False, {"web07": ["r2", "r3"]})
     (warning,) = told(answer)
     assert f"{folder}/broken.json is invalid" in warning

@@ -43,6 +43,14 @@ def test_host_facts(facts: Any, expected: dict[str, Any]) -> None:
         ({"unreachable": True, "msg": "m"}, "m"),
         ({"failed": True}, "no reason was given"),
         ({"failed": True, "msg": ""}, "no reason was given"),
+        # a module that did not start
+        (
+            {"failed": True, "msg": "MODULE FAILURE\nSee", "module_stderr": "sudo: not found\n\n"},
+            "the module could not be run: sudo: not found",
+        ),
+        ({"failed": True, "msg": "MODULE FAILURE", "module_stderr": "", "module_stdout": "a\nb"}, "the module could not be run: b"),
+        ({"failed": True, "msg": "MODULE FAILURE"}, "MODULE FAILURE"),
+        ({"failed": True, "msg": "m", "module_stderr": "a warning"}, "m"),
         # a loop: the reasons of its items, each once
         ({"failed": True, "msg": "all", "results": [{"item": 1, "failed": True, "msg": "m"}, {"item": 2, "msg": "good"}]}, "m"),
         ({"failed": True, "msg": "all", "results": [{"item": each, "failed": True, "msg": each[0]} for each in ("m1", "n", "m2")]}, "m; n"),

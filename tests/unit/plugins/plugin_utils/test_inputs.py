@@ -11,6 +11,18 @@ from typing import Any
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, missing_files, validated
 
+TEXTS: list[tuple[Any, list[Any]]] = [
+    ("d1,d2", ["d1", "d2"]),
+    (" d1 , d2,", ["d1", "d2"]),
+    ('["d1", "d2"]', ["d1", "d2"]),
+    ("['d1']", ["d1"]),
+    ("[]", []),
+    ("[d1", ["[d1"]),
+    ([""], []),
+    (["d1,d2", "d3"], ["d1", "d2", "d3"]),
+    (7, [7]),
+]
+
 
 @pytest.mark.parametrize(
     ("variables", "typed"),
@@ -19,6 +31,9 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import a
         ({"snapshot_rollback_limit": "7"}, {"snapshot_rollback_limit": 7}),
         ({"snapshot_rollback_backup": "yes"}, {"snapshot_rollback_backup": True}),
         ({"snapshot_rollback_backup": False}, {"snapshot_rollback_backup": False}),
+        ({"snapshot_rollback_disk_ids": "d1,d2"}, {"snapshot_rollback_disk_ids": ["d1", "d2"]}),
+        ({"snapshot_rollback_disk_ids": '["d1", "d2"]'}, {"snapshot_rollback_disk_ids": ["d1", "d2"]}),
+        ({"snapshot_rollback_disk_ids": ""}, {"snapshot_rollback_disk_ids": []}),
     ],
 )
 def test_valid_variables_are_typed_and_no_others_are_added(variables: dict[str, Any], typed: dict[str, Any]) -> None:
@@ -43,13 +58,13 @@ def test_missing_files(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert missing_files(str(tmp_path), ["there.yml", "", str(tmp_path / "there.yml")]) == ""
     assert missing_files(str(tmp_path), ["there.yml", "a.yml", "folder"]) == (
-        f"{tmp_path}/a.yml, {tmp_path}/folder does not exist: task files must be in the directory of the playbook."
+        f"{tmp_path}/a.yml, {tmp_path}/folder does not exist: give a path relative to the directory of the playbook, or an absolute one."
     )
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("", []), (None, []), ([], []), ("d1", ["d1"]), (["d1", "d2"], ["d1", "d2"]), ([["d1", ""], ("d2",), None], ["d1", "d2"])],
+    [("", []), (None, []), ([], []), ("d1", ["d1"]), (["d1", "d2"], ["d1", "d2"]), ([["d1", ""], ("d2",), None], ["d1", "d2"]), *TEXTS],
 )
 def test_as_list(value: Any, expected: list[str]) -> None:
     assert as_list(value) == expected

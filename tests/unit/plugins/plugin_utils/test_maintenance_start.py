@@ -81,6 +81,7 @@ def test_input(folder: str) -> None:
             }
         },
         "vm_ids": ["vm-1"],
+        "vm_of": {"a": "vm-1"},
         "tasks_for": ["patch"],
         "prune": True,
     }
@@ -116,7 +117,7 @@ def test_input_is_typed(folder: str, more: Record, key: str, value: Any) -> None
         ({"snapshot_prune_older_than": "soon"}, ""),
         ({"snapshot_prune_older_than": "", "snapshot_prune_keep_last": 0, "prune": True}, PRUNE),
         ({"prefix": "", "prune": True}, PRUNE),
-        ({"patch": ""}, "guarded_maintenance_patch_tasks must name a task file in the directory of the playbook."),
+        ({"patch": ""}, "guarded_maintenance_patch_tasks must name a task file."),
         ({"vm_id": "", "disk_ids": ["d1"]}, "set ucloudstack_vm_id: a host can only be rolled back if its VM can be stopped."),
         ({"vm_id": ""}, ""),  # left to host_disks
         ({"disk_ids": ["d1"]}, ""),
@@ -130,7 +131,7 @@ def test_fault_of_the_variables(folder: str, more: Record, msg: str) -> None:
 
 def test_missing_task_files_are_named(folder: str) -> None:
     msg = checked_input({"a": given(tasks={"precheck": "gone.yml"})}, folder)["hosts"]["a"]["msg"]
-    assert msg == f"{folder}/gone.yml does not exist: task files must be in the directory of the playbook."
+    assert msg == f"{folder}/gone.yml does not exist: give a path relative to the directory of the playbook, or an absolute one."
 
 
 @pytest.mark.parametrize("name", ["snapshot_create_limit", "snapshot_rollback_backup", "snapshot_prune_keep_last"])
@@ -162,7 +163,7 @@ def host(**more: Any) -> Record:
 def start(entry: Any = None, *, unfinished: Any = (), abandon: str = "", **more: Any) -> Record:
     """The record of one host."""
     manifest = {"manifest": {"hosts": {"a": entry} if entry else {}}, "unfinished": {"a": list(unfinished)}}
-    found: Record = started({"a": host(**more)}, manifest=manifest, abandon=abandon, now=NOW)["hosts"]["a"]
+    found: Record = started({"a": host(**more)}, manifest=manifest, abandon=abandon, check_mode=False, now=NOW)["hosts"]["a"]
     return found
 
 
@@ -171,6 +172,7 @@ def entry(state: str, hours: float | None = 1, name: str = "n-p-1") -> Record:
 
 
 OLD = "its snapshots are older than 24h: roll it back with the playbook rollback, or abandon the run"
+FINISHED = "already verified in this run, whose snapshots are older than 24h: patch it in a new run"
 INTERRUPTED = "its rollback was interrupted before"
 
 
@@ -192,7 +194,8 @@ INTERRUPTED = "its rollback was interrupted before"
         (entry("patching", None), "patching", "", False, ""),
         (entry("patching", 25, "n-p-1-b1"), "patching", "", False, ""),
         (entry("snapshotted", 25), "snapshotted", "", False, ""),
-        (entry("verified", 25), "verified", "verified", True, ""),
+        (entry("verified", 24), "verified", "verified", True, ""),
+        (entry("verified", 25), "verified", "failed", True, FINISHED),
     ],
 )
 def test_start(known: Any, earlier: str, state: str, patched: bool, msg: str) -> None:
@@ -223,16 +226,35 @@ UNFINISHED = "run {} is unfinished: resume it with guarded_maintenance_run_id=p-
 )
 def test_unfinished_runs(unfinished: list[str], abandon: str, fault: str, abandoned: bool) -> None:
     manifest = {"manifest": {"hosts": {}}, "unfinished": {"a": unfinished}}
-    found = started({"a": host(), "b": host()}, manifest=manifest, abandon=abandon, now=NOW)
+    found = started({"a": host(), "b": host()}, manifest=manifest, abandon=abandon, check_mode=False, now=NOW)
     assert [each["fault"] for each in found["hosts"].values()] == [fault, ""]
     assert found["abandoned"] == ({"a": {"state": "failed"}} if abandoned else {})
 
 
+def test_check_mode_that_only_the_modules_see_is_refused() -> None:
+    found = started({"a": host()}, manifest={"check_mode": True}, abandon="", check_mode=False, now=NOW)
+    assert found["hosts"]["a"]["fault"].startswith("check_mode is set on the play") and not found["good"]
+
+
 def test_fault_comes_first() -> None:
     manifest = {"failed": True, "msg": "invalid run id", "unfinished": {"a": ["p-0"]}}
-    found = started({"a": host(msg="no VM"), "b": host()}, manifest=manifest, abandon="", now=NOW)
+    found = started({"a": host(msg="no VM"), "b": host()}, manifest=manifest, abandon="", check_mode=False, now=NOW)
     assert [each["fault"] for each in found["hosts"].values()] == ["no VM", "invalid run id"] and not found["good"]
-    assert started({"a": host()}, manifest={}, abandon="", now=NOW)["good"]
+    assert started({"a": host()}, manifest={}, abandon="", check_mode=False, now=NOW)["good"]
+
+
+@pytest.mark.parametrize(
+    ("known", "own"),
+    [
+        ({"vm_id": "vm-1", "disk_ids": ["d1"]}, True),
+        ({"vm_id": "vm-2", "disk_ids": ["d1"]}, False),
+        ({"vm_id": "vm-1", "disk_ids": []}, False),
+    ],
+)
+@pytest.mark.parametrize("state", ["verified", "patching", "failed"])
+def test_entry_of_another_machine_with_the_same_name(known: Record, own: bool, state: str) -> None:
+    fault = start({**entry(state), **known})["fault"]
+    assert fault.startswith("" if own else "the manifest of this run has vm-") and bool(fault) is not own
 
 
 def test_invalid_age_of_a_host_that_was_being_patched_is_its_fault_alone() -> None:
@@ -241,12 +263,12 @@ def test_invalid_age_of_a_host_that_was_being_patched_is_its_fault_alone() -> No
 
 @pytest.mark.parametrize("manifest", [{}, {"manifest": None}, {"manifest": {}}])
 def test_run_without_a_manifest(manifest: Record) -> None:
-    found = started({"a": host()}, manifest=manifest, abandon="", outside=["b"])
+    found = started({"a": host()}, manifest=manifest, abandon="", check_mode=False, outside=["b"])
     assert (found["hosts"]["a"]["earlier"], found["hosts"]["a"]["fault"], found["ask"]) == ("", "", [])
 
 
 def test_ages_count_from_now() -> None:
-    found = started({"a": host()}, manifest={"manifest": {"hosts": {"a": entry("patching", 90000)}}}, abandon="")
+    found = started({"a": host()}, manifest={"manifest": {"hosts": {"a": entry("patching", 90000)}}}, abandon="", check_mode=False)
     assert found["hosts"]["a"]["msg"] == OLD
 
 
@@ -256,7 +278,9 @@ def test_number_as_abandoned_run_is_text() -> None:
 
 def test_hosts_outside_that_this_run_was_patching_are_asked() -> None:
     entries = {"b": entry("patching"), "c": entry("restoring"), "d": entry("verified"), "e": entry("snapshotted"), "f": entry("patching")}
-    found = started({"a": host()}, manifest={"manifest": {"hosts": entries}}, abandon="", outside=["b", "c", "d", "e", "g"], now=NOW)
+    found = started(
+        {"a": host()}, manifest={"manifest": {"hosts": entries}}, abandon="", check_mode=False, outside=["b", "c", "d", "e", "g"], now=NOW
+    )
     assert (found["ask"], found["entries"]) == (["b", "c"], entries)
 
 

@@ -59,7 +59,7 @@ def snap(snapshot_id: str, disk_id: str = "d1", name: str = "n-p-1", hours: floa
 
 def plan(*snapshots: Record, hosts: Any = None, entries: Any = None, folder: str = "/", **more: Any) -> Batch:
     known = {"manifest": {"manifest": {"hosts": entries or {}}}, "listed": {"snapshots": list(snapshots)}, **more}
-    return snapshot_plan(hosts or {"a": host()}, playbook_dir=folder, now=NOW, **known)
+    return snapshot_plan(hosts or {"a": host()}, **{"playbook_dir": folder, "check_mode": False, "now": NOW, **known})
 
 
 def why(*snapshots: Record, state: str = "", **more: Any) -> str:
@@ -96,7 +96,7 @@ def test_plan() -> None:
 
 
 def test_plan_for_nobody() -> None:
-    found = snapshot_plan({}, manifest={}, listed={}, playbook_dir="/", now=NOW)
+    found = snapshot_plan({}, manifest={}, listed={}, playbook_dir="/", check_mode=False, now=NOW)
     assert (found["hosts"], found["disk_ids"], found["entries"], found["name"]) == ({}, [], {}, "")
 
 
@@ -126,7 +126,7 @@ def test_tasks_of_the_user(tmp_path: Path) -> None:
 
 # ---- hosts that get no snapshots
 
-MISSING = "//t.yml does not exist: task files must be in the directory of the playbook."
+MISSING = "//t.yml does not exist: give a path relative to the directory of the playbook, or an absolute one."
 NAME = "a prefix is required, and at most 27 characters are allowed."
 STALE = "n-p-1 was created at 25 hours ago, more than 24h ago, and no longer protects the host."
 STARTED = "Its maintenance has started: roll it back with the playbook rollback, or abandon the run."
@@ -231,6 +231,24 @@ def test_hosts_of_different_runs() -> None:
 def test_disk_that_another_host_has_in_the_manifest() -> None:
     entries = {"b": {"disk_ids": ["e1", "x"]}, "a": {"disk_ids": ["d1", "e1"]}, "c": {}}
     assert plan(entries=entries)["hosts"]["a"]["msg"] == "another host of the run also has e1."
+
+
+@pytest.mark.parametrize(("module", "shown"), [(True, False), (False, True)])
+def test_check_mode_that_only_the_modules_see_is_refused(module: bool, shown: bool) -> None:
+    found = plan(manifest={"check_mode": module}, check_mode=shown)["hosts"]["a"]["msg"]
+    assert found.startswith("check_mode is set on the play") and plan(manifest={"check_mode": shown}, check_mode=shown)["disk_ids"]
+
+
+def test_entry_of_another_machine_with_the_same_name() -> None:
+    found = plan(entries={"a": {"state": "snapshotted", "vm_id": "vm-9", "disk_ids": ["d9"]}})["hosts"]["a"]["msg"]
+    assert found.startswith("the manifest of this run has vm-9 with d9 for this host, which is now vm-1 with d1, e1: choose another run id")
+
+
+@pytest.mark.parametrize(("seconds", "trusted"), [(0, True), (300, True), (301, False), (172800, False)])
+def test_snapshot_from_the_future_is_not_trusted_for_its_age(seconds: int, trusted: bool) -> None:
+    msg = why(*(snap(f"s{disk}", disk, hours=-seconds / 3600) for disk in ("d1", "e1")))
+    future = f"n-p-1 was created {seconds} s in the future of this controller's clock, so its age is not known: set the clock, or choose"
+    assert msg.startswith("" if trusted else future) and bool(msg) is not trusted
 
 
 @pytest.mark.parametrize("result", ["manifest", "listed"])

@@ -19,8 +19,14 @@ def policy(**more: Any) -> dict[str, Any]:
 
 
 def snap(snapshot_id: str, name: str, days: int, disk: str = "d1", **more: Any) -> dict[str, Any]:
-    remark = {"remark": "ucloudstack.cloud run=x", **more}
+    remark = {"remark": f"ucloudstack.cloud run={name[2:]} vm=vm-1 disks=1", **more}
     return {"snapshot_id": snapshot_id, "disk_id": disk, "name": name, "status": "Normal", "create_time": NOW - days * DAY, **remark}
+
+
+def copy(snapshot_id: str, name: str, days: int, target: str) -> dict[str, Any]:
+    """A marker or a backup of a rollback to the target."""
+    sort = "marker" if name[-2] == "r" else f"backup marker={name}"
+    return snap(snapshot_id, name, days, remark=f"ucloudstack.cloud {sort} target={target}")
 
 
 def plan(*snapshots: dict[str, Any], hosts: Any = None, **more: Any) -> dict[str, Any]:
@@ -54,6 +60,7 @@ def test_invalid_policy(given: dict[str, Any], why: str) -> None:
     assert found["msg"]["a"] == why and bool(found["snapshot_ids"]) is not bool(why)
 
 
+RUN = "ucloudstack.cloud run"
 INVALID = {"disk_ids": ["d1"], "policy": policy(keep_last=0)}
 THREE = [snap("s1", "n-1", 30), snap("s2", "n-2", 20), snap("s3", "n-3", 10)]
 
@@ -88,7 +95,7 @@ def test_only_snapshots_of_the_roles_and_of_the_disks_of_the_host() -> None:
 
 
 def test_kept_run_keeps_its_backups_and_markers() -> None:
-    copies = [snap("b", "n-1-b1", 29), snap("r", "n-1-r1", 29)]
+    copies = [copy("b", "n-1-b1", 29, "s1"), copy("r", "n-1-r1", 29, "s1")]
     assert plan(*THREE, *copies, keep_run_ids=["1"])["snapshot_ids"] == ["s2"]
     assert sorted(plan(*THREE, *copies)["snapshot_ids"]) == ["b", "r", "s1", "s2"]
 
@@ -97,6 +104,14 @@ def test_a_host_with_a_fault_is_not_pruned() -> None:
     hosts = {"a": {"disk_ids": ["d1"], "msg": "no VM"}, "b": {"disk_ids": ["d2"]}}
     found = plan(*THREE, snap("t1", "n-1", 9, "d2"), snap("t2", "n-2", 8, "d2"), hosts=hosts)
     assert (found["msg"], found["snapshot_ids"], found["expired"]["a"]) == ({"a": "no VM", "b": ""}, ["t1"], [])
+
+
+def test_runs_whose_prefix_only_begins_alike_are_not_pruned() -> None:
+    """The name is the prefix and the run id of the remark, as a whole; copies belong to the run of their target."""
+    quarter = [snap(f"q{number}", f"n-quarter-{number}", 90 - number, remark=f"{RUN}={number} vm=vm-1 disks=1") for number in (1, 2, 3)]
+    copies = [copy("c1", "n-quarter-1-r1", 80, "q1"), copy("c2", "n-1-r1", 29, "s1"), copy("c3", "n-9-r1", 99, "gone")]
+    assert plan(*THREE, *quarter, *copies)["snapshot_ids"] == ["s1", "c2", "s2"]
+    assert plan(*THREE, *quarter, *copies, prefix="n-quarter-")["snapshot_ids"] == ["q1", "q2", "c1"]
 
 
 def test_each_host_has_its_own_policy() -> None:

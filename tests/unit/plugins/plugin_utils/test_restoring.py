@@ -65,6 +65,11 @@ def test_no_host_is_rolled_back_if_another_has_another_run(own: Record, why: str
     assert found["execute"] is not bool(why) and ([each["plan"]["msg"] for each in found["hosts"].values()] == [why, why])
 
 
+def test_check_mode_that_only_the_modules_see_is_refused() -> None:
+    found = plan(1, manifest={"check_mode": False}, check_mode=True)
+    assert messages(found)["a1"].startswith("check_mode is set on the play") and not found["execute"]
+
+
 def messages(batch: Batch) -> Record:
     return {host: each["result"]["msg"] for host, each in batch["hosts"].items()}
 

@@ -1,0 +1,146 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The roles in plays as others write them: what the play, the inventory and earlier runs bring with them changes no promise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import stage
+
+from .conftest import Fleet, Play
+from .maintenance import PATCH, Maintenance
+
+CREATE, PRUNE = ({"ansible.builtin.include_role": {"name": f"ucloudstack.cloud.snapshot_{role}"}} for role in ("create", "prune"))
+
+
+@pytest.fixture
+def maintenance(fleet: Fleet, tmp_path: Path) -> Maintenance:
+    return Maintenance(fleet, tmp_path)
+
+
+def writes(cloud: stage.Cloud) -> list[str]:
+    return [call["action"] for call in cloud.control("calls") if not call["action"].startswith("Describe")]
+
+
+KEYWORDS: list[dict[str, Any]] = [
+    {"ignore_errors": True},
+    {"ignore_unreachable": True, "no_log": True},
+    {"throttle": 1, "environment": {"LANG": "C"}},
+    {"any_errors_fatal": True},
+]
+
+
+@pytest.mark.parametrize("keywords", KEYWORDS, ids="-".join)
+def test_keywords_of_the_play_hide_no_failure(fleet: Fleet, maintenance: Maintenance, keywords: dict[str, Any]) -> None:
+    before = fleet.checksums()
+    played = maintenance("keywords", keywords=keywords, fails=["web2"], lost=["web3"])
+    assert played.returncode != 0 and maintenance.patched == ["web1"], played.stdout
+    assert maintenance.states("keywords") == {"web1": "verified", "web2": "restored", "web3": "restored"}
+    assert fleet.checksums("web2", "web3") == {host: before[host] for host in ("web2", "web3")}
+
+
+def test_host_that_is_not_protected_is_not_patched_though_errors_are_ignored(fleet: Fleet, play: Play, cloud: stage.Cloud) -> None:
+    cloud.control(
+        "faults", "POST", [{"action": "CreateSnapshot", "kind": "refuse", "ret_code": 161, "params": {"DiskID": fleet.disks("web2")[1]}}]
+    )
+    patch = {"ansible.builtin.debug": {"msg": "PATCHED {{ inventory_hostname }}"}}
+    given = {"snapshot_create_run_id": "ignored", "ucloudstack_manifest_dir": str(fleet.inventory.parent / "manifests")}
+    played = play([CREATE, patch], "-i", fleet.write(), keywords={"hosts": "all", "ignore_errors": True}, **given)
+    assert played.returncode != 0 and "PATCHED web1" in played.stdout and "PATCHED web2" not in played.stdout, played.stdout
+
+
+@pytest.mark.parametrize(("keyword", "arguments"), [(True, []), (False, ["--check"])])
+def test_check_mode_of_the_play_that_ansible_does_not_show_is_refused(
+    maintenance: Maintenance, cloud: stage.Cloud, keyword: bool, arguments: list[str]
+) -> None:
+    played = maintenance("mode", *arguments, keywords={"check_mode": keyword})
+    assert played.returncode != 0 and played.stdout.count("check_mode is set on the play or the role") >= 3, played.stdout
+    assert (writes(cloud), maintenance.patched) == ([], [])
+
+
+def test_become_as_a_variable_does_not_reach_the_api_tasks(fleet: Fleet, play: Play, tmp_path: Path) -> None:
+    sudo = {"ansible_become": True, "ansible_become_exe": "/nonexistent/sudo"}
+    given = {"snapshot_create_run_id": "sudo", "ucloudstack_manifest_dir": str(tmp_path / "manifests")}
+    played = play([CREATE], "-i", fleet.write(), keywords={"hosts": "all", "vars": sudo}, **given)
+    assert played.returncode == 0 and fleet.snapshots("ansible-sudo") == sorted(fleet.disks()), played.stdout
+
+
+@pytest.mark.once
+def test_rebuilt_host_is_not_taken_for_the_one_in_the_manifest(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
+    assert maintenance("rebuilt", "--limit", "web1").returncode == 0
+    fleet.variables["web1"]["ucloudstack_vm_id"] = cloud.vm("rebuilt")["vm_id"]
+    cloud.control("calls", "DELETE")
+    played = maintenance("rebuilt", "--limit", "web1")
+    assert played.returncode != 0 and f"the manifest of this run has {fleet.vms['web1']}" in played.stdout and writes(cloud) == []
+
+
+@pytest.mark.once
+def test_unfinished_run_of_another_machine_of_that_name_does_not_count(fleet: Fleet, maintenance: Maintenance) -> None:
+    assert maintenance("first", "--limit", "web1").returncode == 0
+    manifest = maintenance.folder / "manifests" / "first.json"
+    known = json.loads(manifest.read_text())
+    known["hosts"]["web1"].update(state="patching", vm_id="vm-of-another-inventory")
+    manifest.write_text(json.dumps(known))
+    played = maintenance("second", "--limit", "web1")
+    assert played.returncode == 0 and maintenance.states("second") == {"web1": "verified"}, played.stdout
+
+
+@pytest.mark.once
+def test_old_success_is_none(maintenance: Maintenance, cloud: stage.Cloud) -> None:
+    assert maintenance("monthly", "--limit", "web1").returncode == 0
+    manifest = maintenance.folder / "manifests" / "monthly.json"
+    known = json.loads(manifest.read_text())
+    for snapshot in known["hosts"]["web1"]["snapshots"]:
+        snapshot["create_time"] -= 30 * 86400
+    manifest.write_text(json.dumps(known))
+    cloud.control("calls", "DELETE")
+    played = maintenance("monthly", "--limit", "web1")
+    assert played.returncode != 0 and "already verified in this run, whose snapshots are older than 24h" in played.stdout
+    assert (writes(cloud), maintenance.states("monthly")) == ([], {"web1": "verified"})
+
+
+@pytest.mark.once
+def test_prefix_that_another_one_begins_with_prunes_its_own_runs_alone(fleet: Fleet, play: Play) -> None:
+    for run_id in ("1", "2", "3"):
+        fleet.snapshot(f"ansible-{run_id}", f"ucloudstack.cloud run={run_id} vm=x disks=2", "web1")
+        fleet.snapshot(f"ansible-quarter-{run_id}", f"ucloudstack.cloud run={run_id} vm=x disks=2", "web1")
+    given = {"snapshot_prune_keep_last": 1, "snapshot_prune_older_than": ""}
+    played = play([PRUNE], "-i", fleet.write(), "--limit", "web1", keywords={"hosts": "all"}, **given)
+    assert played.returncode == 0, played.stdout
+    assert [len(fleet.snapshots(f"ansible-{run_id}")) for run_id in ("1", "2", "3")] == [0, 0, 2]
+    assert [len(fleet.snapshots(f"ansible-quarter-{run_id}")) for run_id in ("1", "2", "3")] == [2, 2, 2]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kept", ["1,2", '["1", "2"]', ["1", "2"]])
+def test_lists_may_be_text(fleet: Fleet, play: Play, kept: Any) -> None:
+    for run_id in ("1", "2", "3", "4"):
+        fleet.snapshot(f"ansible-{run_id}", f"ucloudstack.cloud run={run_id} vm=x disks=2", "web1")
+    fleet.variables["web1"]["ucloudstack_disk_ids"] = ",".join(fleet.disks("web1"))
+    given = {"snapshot_prune_keep_last": 1, "snapshot_prune_older_than": "", "snapshot_prune_keep_run_ids": kept}
+    played = play([PRUNE], "-i", fleet.write(), "--limit", "web1", keywords={"hosts": "all"}, **given)
+    assert played.returncode == 0, played.stdout
+    assert [len(fleet.snapshots(f"ansible-{run_id}")) for run_id in ("1", "2", "3", "4")] == [2, 2, 0, 2]
+
+
+NEIGHBOURS = ("create", "finish", "protect")
+"""Files of the user that are called as files of the role."""
+
+
+@pytest.mark.parametrize("place", [".", "elsewhere"])
+def test_task_files_find_their_own_neighbours(maintenance: Maintenance, tmp_path: Path, place: str) -> None:
+    folder = tmp_path / place
+    folder.mkdir(exist_ok=True)
+    include = f'- name: Include\n  ansible.builtin.include_tasks: "{{{{ item }}}}.yml"\n  loop: {json.dumps(NEIGHBOURS)}\n'
+    (folder / "mine.yml").write_text(include + PATCH)
+    for name in NEIGHBOURS:
+        (folder / f"{name}.yml").write_text(f"- ansible.builtin.debug:\n    msg: THE USER'S {name}\n")
+    path = "mine.yml" if place == "." else str(folder / "mine.yml")
+    played = maintenance("neighbours", "--limit", "web1", guarded_maintenance_patch_tasks=path)
+    assert played.returncode == 0 and maintenance.patched == ["web1"], played.stdout
+    assert all(f"THE USER'S {name}" in played.stdout for name in NEIGHBOURS)
