@@ -138,4 +138,4 @@ def _after_the_newest(runs: Mapping[str, list[Record]], keep: int) -> list[list[
 
 
 def _newest(run: Sequence[Record]) -> float:
-    return max(each["create_time"] for each in run)
+    return float(max(each["create_time"] for each in run))
