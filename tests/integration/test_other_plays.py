@@ -144,3 +144,32 @@ def test_task_files_find_their_own_neighbours(maintenance: Maintenance, tmp_path
     played = maintenance("neighbours", "--limit", "web1", guarded_maintenance_patch_tasks=path)
     assert played.returncode == 0 and maintenance.patched == ["web1"], played.stdout
     assert all(f"THE USER'S {name}" in played.stdout for name in NEIGHBOURS)
+
+
+@pytest.mark.parametrize("end", ["end_play", "end_batch"])
+def test_play_that_the_patch_ends_is_found_by_the_next_run(maintenance: Maintenance, end: str) -> None:
+    maintenance.write(patch=f"{PATCH}- name: End here\n  ansible.builtin.meta: {end}\n")
+    maintenance("ended", "--limit", "web1,web2")
+    assert maintenance.states("ended") == {"web1": "patching", "web2": "patching"}
+    maintenance.write(patch=PATCH)
+    played = maintenance("next", "--limit", "web1,web2")
+    assert played.returncode != 0 and played.stdout.count("run ended is unfinished: resume it with") >= 2, played.stdout
+
+
+@pytest.mark.parametrize("way", ["roles", "include_role", "import_role"])
+@pytest.mark.parametrize("outside", ["web3", "web1"])
+def test_hosts_that_skip_the_role_take_no_part(fleet: Fleet, play: Play, tmp_path: Path, way: str, outside: str) -> None:
+    """If it is the first host, one line says what to write instead, before anything is written."""
+    given = {"snapshot_create_run_id": "some", "ucloudstack_manifest_dir": str(tmp_path / "manifests")}
+    some = f"inventory_hostname != '{outside}'"
+    name = "ucloudstack.cloud.snapshot_create"
+    keywords = {"hosts": "all", "roles": [{"role": name, "when": some}]} if way == "roles" else {"hosts": "all"}
+    tasks = [] if way == "roles" else [{f"ansible.builtin.{way}": {"name": name}, "when": some}]
+    tasks.append({"ansible.builtin.debug": {"msg": "NEXT {{ inventory_hostname }}"}})
+    played = play(tasks, "-i", fleet.write(), keywords=keywords, **given)
+    if outside == "web1":
+        assert played.returncode != 0 and fleet.snapshots("ansible-some") == [], played.stdout
+        assert "web1, the first host of the batch, skips the role" in played.stdout and "NEXT web2" not in played.stdout
+    else:
+        assert played.returncode == 0 and fleet.snapshots("ansible-some") == sorted(fleet.disks("web1", "web2")), played.stdout
+        assert "NEXT web3" in played.stdout
