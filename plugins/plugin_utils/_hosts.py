@@ -62,11 +62,12 @@ def host_disks(given: Mapping[str, Record], vms: Record, allow_detached: bool = 
     """VM and disks of each host, or why it has none that can be used.
 
     ``given``: ``{host: {vm_id, disk_ids, …}}``, as the host names them; ``vms``: the registered result of the module ``vm_info``.
-    Returns what was given, with ``vm_id``, ``power_state``, ``disk_ids``, ``external`` (disks that cannot be snapshotted) and ``msg``.
+    A host of which nothing is given takes no part. Returns what was given, with ``vm_id``, ``power_state``, ``disk_ids``, ``external`` (disks
+    that cannot be snapshotted) and ``msg``.
     ``allow_detached``: a disk that is not attached to the VM is left out instead of refused: a rollback may have left it so.
     """
     known = {vm["vm_id"]: vm for vm in vms.get("vms") or []}
-    given = {host: _typed(each) for host, each in given.items()}
+    given = {host: _typed(each) for host, each in given.items() if each}
     hosts = {host: _host(each, known.get(each["vm_id"], {})) for host, each in given.items()}
     claims = Counter(disk_id for each in hosts.values() for disk_id in each["disk_ids"])
     for host, each in hosts.items():

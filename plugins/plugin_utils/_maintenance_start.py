@@ -25,13 +25,17 @@ Batch = dict[str, Any]
 def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     """What is wrong with the variables of each host, before anything is asked.
 
-    ``given``: ``{host: {vm_id, disk_ids, run_id, prefix, prune, files, variables}}``: ``files``, the task files of the role,
-    ``{patch, precheck, verify, report}``; ``variables``, ``{role: {variable: value}}`` of the inner roles, which would otherwise find an invalid one only
-    when a host has to be rolled back.
-    Returns ``hosts``, ``{host: what the next decisions take, and msg}``, the ``vm_ids`` to ask for, ``vm_of``, ``{host: vm_id}``, and for the
-    whole batch: ``tasks_for``, the phases for which any host has tasks, and ``prune``, whether any host is to be pruned.
+    ``given``: ``{host: {vm_id, disk_ids, run_id, prefix, manifest_dir, prune, files, variables}}``, empty for a host that takes no part.
+    ``files``: the task files of the role, ``{patch, precheck, verify, report}``; ``variables``: ``{role: {variable: value}}`` of the inner
+    roles, which would otherwise find an invalid one only when a host has to be rolled back.
+    Returns ``hosts``, ``{host: what the next decisions take, and msg}``, and for the whole batch: the ``vm_ids`` to ask for, ``vm_of``,
+    ``{host: vm_id}``, ``run``, ``{run_id, prefix, manifest_dir}``, ``tasks_for``, the phases for which any host has tasks, and ``prune``,
+    whether any host is to be pruned.
     """
+    given = {host: each for host, each in given.items() if each}
     vm_ids = [each["vm_id"] for each in given.values() if each["vm_id"]]
+    runs = [{"run_id": str(each["run_id"]), "prefix": each["prefix"], "manifest_dir": each["manifest_dir"]} for each in given.values()]
+    same = all(run == runs[0] for run in runs)
     hosts = {}
     for host, each in given.items():
         values, invalid = _variables(each)
@@ -40,11 +44,17 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
             **_settings(each, values),
             "msg": invalid
             or _invalid(each, values, playbook_dir)
-            or (f"another host of the play also has the VM {each['vm_id']}." if shared else ""),
+            or (f"another host of the play also has the VM {each['vm_id']}." if shared else "")
+            or (
+                ""
+                if same
+                else "run id, prefix and manifest directory must be the same for all hosts: give the run id as text, not as a template."
+            ),
         }
     return {
         "hosts": hosts,
         "vm_ids": [each["vm_id"] for each in hosts.values() if not each["msg"] and each["vm_id"]],
+        "run": runs[0] if runs else {},
         "vm_of": {host: each["vm_id"] for host, each in hosts.items()},
         "tasks_for": sorted({phase for each in hosts.values() for phase in each["tasks_for"]}),
         "prune": any(each["prune"] for each in hosts.values()),

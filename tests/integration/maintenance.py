@@ -86,9 +86,12 @@ class Maintenance:
     ) -> subprocess.CompletedProcess[str]:
         for report in self.folder.glob("report-*.json"):
             report.unlink()
+        return self.play(self.book(keywords or {}), *arguments, **self.given(run_id, **variables))
+
+    def play(self, book: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         hosts = ("-i", self.fleet.write())
         environment = {**self.fleet.cloud.environment, "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
-        return stage.playbook(self.book(keywords or {}), COLLECTIONS, environment, self.given(run_id, **variables), *hosts, *arguments)
+        return stage.playbook(book, COLLECTIONS, environment, variables, *hosts, *arguments)
 
     def killed_after(self, seconds: float, run_id: str, **variables: Any) -> None:
         """Start the run, and kill it at that moment, unless it has ended before."""

@@ -169,7 +169,30 @@ def test_hosts_that_skip_the_role_take_no_part(fleet: Fleet, play: Play, tmp_pat
     played = play(tasks, "-i", fleet.write(), keywords=keywords, **given)
     if outside == "web1":
         assert played.returncode != 0 and fleet.snapshots("ansible-some") == [], played.stdout
-        assert "web1, the first host of the batch, skips the role" in played.stdout and "NEXT web2" not in played.stdout
+        assert "web1, the first host of the batch, skips the role" in " ".join(played.stdout.split()) and "NEXT web2" not in played.stdout
     else:
         assert played.returncode == 0 and fleet.snapshots("ansible-some") == sorted(fleet.disks("web1", "web2")), played.stdout
         assert "NEXT web3" in played.stdout
+
+
+def test_run_id_of_a_template_is_evaluated_once(maintenance: Maintenance, tmp_path: Path) -> None:
+    """Here it is the number of times that it was evaluated."""
+    counted = tmp_path / "counted"
+    run_id = "n{{ lookup('ansible.builtin.pipe', 'echo >> " + str(counted) + "; wc -l < " + str(counted) + "') | trim }}"
+    variables = {"guarded_maintenance_run_id": run_id, "guarded_maintenance_patch_tasks": "patch.yml"}
+    book = maintenance.book(
+        {"tasks": [{"ansible.builtin.import_role": {"name": "ucloudstack.cloud.guarded_maintenance"}, "vars": variables}]}
+    )
+    before = maintenance.fleet.checksums("web1")
+    played = maintenance.play(book, "--limit", "web1", fails=["web1"], ucloudstack_manifest_dir=str(tmp_path / "manifests"))
+    assert played.returncode != 0 and maintenance.fleet.checksums("web1") == before, played.stdout
+    assert len(list((tmp_path / "manifests").glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
+def test_other_strategies_are_refused(fleet: Fleet, play: Play, tmp_path: Path, strategy: str) -> None:
+    given = {"snapshot_create_run_id": "free", "ucloudstack_manifest_dir": str(tmp_path / "manifests")}
+    patch = {"ansible.builtin.debug": {"msg": "PATCHED {{ inventory_hostname }}"}}
+    played = play([CREATE, patch], "-i", fleet.write(), keywords={"hosts": "all", "strategy": strategy}, **given)
+    assert played.returncode != 0 and "set strategy: linear" in " ".join(played.stdout.split()), played.stdout
+    assert "PATCHED web2" not in played.stdout and "PATCHED web3" not in played.stdout, played.stdout
