@@ -16,7 +16,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations impor
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, missing_files, validated
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._pruning import invalid_policy
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import other_machine
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import not_text, other_machine
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
@@ -77,6 +77,7 @@ def _settings(given: Record, values: Record) -> dict[str, Any]:
         "vm_id": given["vm_id"] or "",
         "disk_ids": as_list(given["disk_ids"]),
         "run_id": str(given["run_id"]),
+        "run_id_type": given["run_id_type"],
         "prefix": given["prefix"],
         "max_age": values["snapshot_create_max_age"],
         "limit": values["snapshot_create_limit"],
@@ -99,6 +100,9 @@ def _invalid(given: Record, values: Record, playbook_dir: str) -> str:
     policy = invalid_policy(_policy(given, values)) if boolean(given["prune"]) else ""
     if durations or policy:
         return durations or policy
+    wrong = not_text(given["run_id"], given["run_id_type"])
+    if wrong:
+        return wrong
     if not given["files"]["patch"]:
         return "guarded_maintenance_patch_tasks must name a task file."
     if not given["vm_id"] and as_list(given["disk_ids"]):

@@ -19,6 +19,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     by_disk,
     is_ours,
     manual,
+    not_text,
     other_machine,
     run_remark,
 )
@@ -120,6 +121,9 @@ def _invalid(host: Record, playbook_dir: str) -> str:
     missing = missing_files(playbook_dir, (host["before_tasks"], host["after_tasks"]))
     if missing:
         return missing
+    wrong = not_text(host["run_id"], host["run_id_type"])
+    if wrong:
+        return wrong
     durations = invalid_durations({"snapshot_create_max_age": host["max_age"]})
     if durations:
         return durations

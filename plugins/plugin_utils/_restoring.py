@@ -16,7 +16,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import r
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._rollback_plan import rollback_plan
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import by_disk
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import by_disk, not_text
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
@@ -50,11 +50,18 @@ def restore_plan(hosts: Mapping[str, Record], known: Record, *, vms: Record, lis
     """How each host is rolled back, or why it cannot be.
 
     ``known``: as :func:`restore_runs` returns it; ``vms``, ``listed``: the registered results of ``vm_info`` and ``snapshot_info``;
-    ``options``: ``{run_id, prefix, disk_ids, backup, again, limit}``; a host has its own values of them as ``rollback`` in ``hosts``.
+    ``options``: ``{run_id, run_id_type, prefix, disk_ids, backup, again, limit}``; a host has its own values of them as ``rollback`` in ``hosts``.
     Next: ``entries``, what is new in the manifest, ``execute``, whether there is anything to do, and ``stop``, the VMs to stop.
     """
     run_id = str(options["run_id"])
-    cannot = known["msg"] or different_mode(known, check_mode) or _different_runs(hosts, options) or failure(vms) or failure(listed)
+    cannot = (
+        known["msg"]
+        or different_mode(known, check_mode)
+        or _different_runs(hosts, options)
+        or not_text(run_id, options["run_id_type"])
+        or failure(vms)
+        or failure(listed)
+    )
     records = {vm["vm_id"]: vm for vm in vms.get("vms") or []}
     disks = by_disk(listed.get("snapshots") or [])
     batch: Batch = {"hosts": {}}

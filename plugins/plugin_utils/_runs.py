@@ -23,6 +23,14 @@ COPY_REMARK = re.compile(re.escape(OURS) + r"(?:marker|backup marker=\S+) target
 LONGEST_RUN_NAME = NAME_LENGTH - len("-r1")
 
 
+def not_text(run_id: Any, kind: str) -> str:
+    """Why a run id is refused that YAML took for a number or a truth value: ``1.10`` is 1.1, and ``no`` is False; empty if its text is certain.
+
+    ``kind``: what the filter ``type_debug`` says of it; templates of ansible-core 2.16 turn everything into text.
+    """
+    return f"the run id {run_id} is a {kind}, which may have been written otherwise: quote it." if kind in ("float", "bool") else ""
+
+
 def run_remark(run_id: str, vm_id: str, disks: int) -> str:
     """The remark of the snapshots that the role snapshot_create creates for one host."""
     return f"{OURS}run={run_id} vm={vm_id} disks={disks}"

@@ -63,7 +63,7 @@ def test_snapshot_now_touches_no_guest(fleet: Fleet, named: Named) -> None:
 
 def test_prune_deletes_of_the_target_alone(fleet: Fleet, named: Named) -> None:
     for name in ("ansible-old", "ansible-new"):
-        fleet.snapshot(name, "ucloudstack.cloud run=x vm=y disks=2")
+        fleet.run(name)
     played = named("prune", target="web2", snapshot_prune_keep_last=1, snapshot_prune_older_than="0s")
     assert played.returncode == 0, played.stdout
     assert fleet.snapshots("ansible-old") == sorted(fleet.disks("web1", "web3"))

@@ -130,7 +130,7 @@ def test_any_errors_fatal_and_a_lost_neighbour_roll_back_no_healthy_host(
     fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud
 ) -> None:
     for name in ("ansible-older", "ansible-old"):
-        fleet.snapshot(name, "ucloudstack.cloud run=old vm=x disks=2", "web1", "web3")
+        fleet.run(name, "web1", "web3")
     cloud.control("calls", "DELETE")
     pruned = {"guarded_maintenance_prune": True, "snapshot_prune_older_than": "0s", "snapshot_prune_keep_last": 2}
     played = maintenance("fatal", keywords={"any_errors_fatal": True, "hosts": "web1,web2,web3"}, fails=["web1"], lost=["web2"], **pruned)
@@ -249,8 +249,8 @@ def test_failing_handler_and_failing_precheck(fleet: Fleet, maintenance: Mainten
 
 
 def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
-    fleet.snapshot("ansible-old", "ucloudstack.cloud run=old vm=x disks=2", "web1")
-    fleet.snapshot("ansible-older", "ucloudstack.cloud run=older vm=x disks=2", "web1")
+    fleet.run("ansible-old", "web1")
+    fleet.run("ansible-older", "web1")
     cloud.control("calls", "DELETE")
     before = fleet.checksums()
     played = maintenance(

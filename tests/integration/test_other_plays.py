@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_old_success_is_none(maintenance: Maintenance, cloud: stage.Cloud) -> No
 @pytest.mark.once
 def test_prefix_that_another_one_begins_with_prunes_its_own_runs_alone(fleet: Fleet, play: Play) -> None:
     for run_id in ("1", "2", "3"):
-        fleet.snapshot(f"ansible-{run_id}", f"ucloudstack.cloud run={run_id} vm=x disks=2", "web1")
+        fleet.run(f"ansible-{run_id}", "web1")
         fleet.snapshot(f"ansible-quarter-{run_id}", f"ucloudstack.cloud run={run_id} vm=x disks=2", "web1")
     given = {"snapshot_prune_keep_last": 1, "snapshot_prune_older_than": ""}
     played = play([PRUNE], "-i", fleet.write(), "--limit", "web1", keywords={"hosts": "all"}, **given)
@@ -120,7 +121,7 @@ def test_prefix_that_another_one_begins_with_prunes_its_own_runs_alone(fleet: Fl
 @pytest.mark.parametrize("kept", ["1,2", '["1", "2"]', ["1", "2"]])
 def test_lists_may_be_text(fleet: Fleet, play: Play, kept: Any) -> None:
     for run_id in ("1", "2", "3", "4"):
-        fleet.snapshot(f"ansible-{run_id}", f"ucloudstack.cloud run={run_id} vm=x disks=2", "web1")
+        fleet.run(f"ansible-{run_id}", "web1")
     fleet.variables["web1"]["ucloudstack_disk_ids"] = ",".join(fleet.disks("web1"))
     given = {"snapshot_prune_keep_last": 1, "snapshot_prune_older_than": "", "snapshot_prune_keep_run_ids": kept}
     played = play([PRUNE], "-i", fleet.write(), "--limit", "web1", keywords={"hosts": "all"}, **given)
@@ -196,3 +197,23 @@ def test_other_strategies_are_refused(fleet: Fleet, play: Play, tmp_path: Path, 
     played = play([CREATE, patch], "-i", fleet.write(), keywords={"hosts": "all", "strategy": strategy}, **given)
     assert played.returncode != 0 and "set strategy: linear" in " ".join(played.stdout.split()), played.stdout
     assert "PATCHED web2" not in played.stdout and "PATCHED web3" not in played.stdout, played.stdout
+
+
+@pytest.mark.parametrize(
+    ("run_id", "name"), [(1.1, ""), (False, ""), (20261123, "ansible-20261123"), (date(2026, 11, 23), "ansible-2026-11-23")]
+)
+def test_run_ids_that_are_not_quoted(fleet: Fleet, play: Play, tmp_path: Path, run_id: Any, name: str) -> None:
+    """A number with a point, or a truth value, may have been written otherwise."""
+    keywords = {"hosts": "all", "vars": {"snapshot_create_run_id": run_id}}
+    played = play([CREATE], "-i", fleet.write(), "--limit", "web1", keywords=keywords, ucloudstack_manifest_dir=str(tmp_path / "manifests"))
+    assert (played.returncode == 0) is bool(name) and ("quote it" in played.stdout) is not bool(name), played.stdout
+    assert not name or fleet.snapshots(name) == sorted(fleet.disks("web1"))
+
+
+def test_patch_that_snapshots_its_hosts_itself(fleet: Fleet, maintenance: Maintenance) -> None:
+    before = fleet.checksums("web2")
+    own = {"name": "Snapshot", **CREATE, "vars": {"snapshot_create_run_id": "theirs"}}
+    maintenance.write(patch=f"- {json.dumps(own)}\n{PATCH}")
+    played = maintenance("ours", "--limit", "web1,web2", fails=["web2"])
+    assert maintenance.states("ours") == {"web1": "verified", "web2": "restored"}, played.stdout
+    assert fleet.checksums("web2") == before and fleet.snapshots("ansible-theirs") == sorted(fleet.disks("web1", "web2"))

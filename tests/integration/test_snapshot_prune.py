@@ -15,7 +15,6 @@ from support import stage
 from .conftest import Fleet, Play
 
 Prune = Callable[..., subprocess.CompletedProcess[str]]
-OURS = "ucloudstack.cloud run=x vm=y disks=2"
 
 
 @pytest.fixture
@@ -32,9 +31,9 @@ def prune(fleet: Fleet, play: Play) -> Prune:
 
 def test_only_own_expired_runs_of_the_hosts_go(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     for name in ("ansible-1", "ansible-1-r1", "ansible-2", "ansible-3"):
-        fleet.snapshot(name, OURS)
+        fleet.run(name)
     fleet.snapshot("ansible-by-hand", "made by somebody", "web1")
-    fleet.snapshot("other-1", OURS, "web1")
+    fleet.snapshot("other-1", "ucloudstack.cloud run=1 vm=x disks=2", "web1")
     before = {each["id"] for each in cloud.control("state")["snapshots"]}
 
     checked = prune("--check", snapshot_prune_keep_last=2)
@@ -59,7 +58,7 @@ def test_only_own_expired_runs_of_the_hosts_go(fleet: Fleet, prune: Prune, cloud
 
 def test_newest_run_and_named_runs_stay_always(fleet: Fleet, prune: Prune) -> None:
     for name in ("ansible-a.b", "ansible-a.b-b1", "ansible-axb", "ansible-new"):
-        fleet.snapshot(name, OURS, "web1")
+        fleet.run(name, "web1")
     played = prune(snapshot_prune_keep_last=0, snapshot_prune_keep_run_ids=["a.b"])
     assert played.returncode == 0, played.stdout
     assert fleet.snapshots("ansible-axb") == []
@@ -84,7 +83,7 @@ def test_invalid_age_is_named(fleet: Fleet, prune: Prune, cloud: stage.Cloud) ->
 
 def test_snapshot_that_cannot_be_deleted_fails_its_host_alone(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     for name in ("ansible-1", "ansible-2"):
-        fleet.snapshot(name, OURS, "web1", "web2")
+        fleet.run(name, "web1", "web2")
     stuck = fleet.disks("web2")[0]
     held = next(each["id"] for each in cloud.control("state")["snapshots"] if each["name"] == "ansible-1" and each["disk_id"] == stuck)
     cloud.control("faults", "POST", [{"action": "DeleteSnapshot", "kind": "refuse", "ret_code": 164, "params": {"SnapshotID": held}}])

@@ -47,10 +47,10 @@ def given(
     number: int = 1, *, disk_ids: Any = (), patch: str = "patch.yml", tasks: Any = None, prune: bool = False, **variables: Any
 ) -> Record:
     """What a host names; ``variables``: those of the inner roles that differ, and ``vm_id``, ``run_id`` and ``prefix``."""
-    own: Record = {key: variables.pop(key) for key in ("vm_id", "run_id", "prefix", "manifest_dir") if key in variables}
+    own: Record = {key: variables.pop(key) for key in ("vm_id", "run_id", "run_id_type", "prefix", "manifest_dir") if key in variables}
     roles = {role: {name: variables.pop(name, value) for name, value in options.items()} for role, options in VARIABLES.items()}
     assert not variables
-    known = {"vm_id": f"vm-{number}", "run_id": "p-1", "prefix": "n-", "manifest_dir": "/m", **own}
+    known = {"vm_id": f"vm-{number}", "run_id": "p-1", "run_id_type": "str", "prefix": "n-", "manifest_dir": "/m", **own}
     return {
         **known,
         "disk_ids": disk_ids,
@@ -68,6 +68,7 @@ def test_input(folder: str) -> None:
                 "vm_id": "vm-1",
                 "disk_ids": [],
                 "run_id": "p-1",
+                "run_id_type": "str",
                 "prefix": "n-",
                 "max_age": "24h",
                 "limit": 10,
@@ -121,6 +122,7 @@ def test_input_is_typed(folder: str, more: Record, key: str, value: Any) -> None
         ({"prefix": "", "prune": True}, PRUNE),
         ({"patch": ""}, "guarded_maintenance_patch_tasks must name a task file."),
         ({"vm_id": "", "disk_ids": ["d1"]}, "set ucloudstack_vm_id: a host can only be rolled back if its VM can be stopped."),
+        ({"run_id": "False", "run_id_type": "bool"}, "the run id False is a bool, which may have been written otherwise: quote it."),
         ({"vm_id": ""}, ""),  # left to host_disks
         ({"disk_ids": ["d1"]}, ""),
     ],

@@ -33,6 +33,7 @@ def host(number: int = 1, *disk_ids: str, **more: Any) -> Record:
         "disk_ids": list(disk_ids or (f"d{number}", f"e{number}")),
         "external": [],
         "run_id": "p-1",
+        "run_id_type": "str",
         "prefix": "n-",
         "max_age": "24h",
         "limit": 10,
@@ -98,6 +99,10 @@ def test_plan() -> None:
 def test_plan_for_nobody() -> None:
     found = snapshot_plan({}, manifest={}, listed={}, playbook_dir="/", check_mode=False, now=NOW)
     assert (found["hosts"], found["disk_ids"], found["entries"], found["name"]) == ({}, [], {}, "")
+
+
+def test_run_id_that_may_have_been_written_otherwise_is_refused() -> None:
+    assert why(run_id=1.1, run_id_type="float") == "the run id 1.1 is a float, which may have been written otherwise: quote it."
 
 
 def test_number_as_run_id_is_text() -> None:

@@ -13,7 +13,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils import _restorin
 Record = dict[str, Any]
 Batch = dict[str, Any]
 
-OPTIONS = {"run_id": "p-1", "prefix": "n-", "disk_ids": [], "backup": False, "again": False, "limit": 10}
+OPTIONS = {"run_id": "p-1", "run_id_type": "str", "prefix": "n-", "disk_ids": [], "backup": False, "again": False, "limit": 10}
 FAILED = {"failed": True, "msg": "no permission"}
 
 
@@ -63,6 +63,10 @@ def test_no_host_is_rolled_back_if_another_has_another_run(own: Record, why: str
     known = {**hosts(1), "a2": {**hosts(2)["a2"], "rollback": own}}
     found = plan(1, 2, hosts=known)
     assert found["execute"] is not bool(why) and ([each["plan"]["msg"] for each in found["hosts"].values()] == [why, why])
+
+
+def test_run_id_that_may_have_been_written_otherwise_is_refused() -> None:
+    assert "quote it" in messages(plan(1, run_id_type="float"))["a1"] and not plan(1, run_id_type="float")["execute"]
 
 
 def test_check_mode_that_only_the_modules_see_is_refused() -> None:

@@ -14,6 +14,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     by_disk,
     is_ours,
     manual,
+    not_text,
     run_remark,
     runs_of_vm,
 )
@@ -23,6 +24,22 @@ REMARK = run_remark("p-1", "vm-1", 2)
 
 def test_remark() -> None:
     assert REMARK == "ucloudstack.cloud run=p-1 vm=vm-1 disks=2"
+
+
+@pytest.mark.parametrize(
+    ("run_id", "kind", "refused"),
+    [
+        (20261123, "int", False),
+        ("p-1", "str", False),
+        ("p-1", "AnsibleUnicode", False),
+        ("p-1", "_AnsibleTaggedStr", False),
+        ("2026-11-23", "date", False),
+        ("1.1", "float", True),
+        (False, "bool", True),
+    ],
+)
+def test_run_id_whose_text_is_not_certain(run_id: Any, kind: str, refused: bool) -> None:
+    assert bool(not_text(run_id, kind)) is refused
 
 
 def test_names_of_runs_leave_space_for_a_suffix() -> None:
