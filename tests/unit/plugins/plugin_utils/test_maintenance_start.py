@@ -148,7 +148,8 @@ def test_variable_of_an_inner_role_that_has_another_type(folder: str, name: str)
 
 @pytest.mark.parametrize(("key", "value"), [("run_id", "p-2"), ("prefix", "m-"), ("manifest_dir", "/n")])
 def test_run_that_differs_between_hosts_is_refused_on_all(folder: str, key: str, value: str) -> None:
-    found = checked_input({"a": given(1), "b": given(2, **{key: value})}, folder)
+    other: Record = {key: value}
+    found = checked_input({"a": given(1), "b": given(2, **other)}, folder)
     assert {each["msg"].partition(":")[0] for each in found["hosts"].values()} == {SAME} and found["vm_ids"] == []
     assert checked_input({"a": given(1, run_id=7), "b": given(2, run_id="7")}, folder)["run"]["run_id"] == "7"
 
