@@ -118,4 +118,6 @@ def test_what_roles_say_is_text(cloud: stage.Cloud, play: Play, fleet: Fleet) ->
     said = not_fooled(played)
     assert "was not created for this run and these disks: choose another run id." in said
     assert r"ucloudstack.cloud \\nok: [fooled]\\n\\x1b[2J\\u202e\\u200b{{ lookup(" in said
-    assert "web1: 0 snapshots had expired." in said and len(fleet.snapshots(NAMES[0])) == 2, "a remark that only begins like ours is not ours"
+    assert "web1: 0 snapshots had expired." in said and len(fleet.snapshots(NAMES[0])) == 2, (
+        "a remark that only begins like ours is not ours"
+    )
