@@ -190,15 +190,6 @@ def test_run_id_of_a_template_is_evaluated_once(maintenance: Maintenance, tmp_pa
     assert len(list((tmp_path / "manifests").glob("*.json"))) == 1
 
 
-@pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_other_strategies_are_refused(fleet: Fleet, play: Play, tmp_path: Path, strategy: str) -> None:
-    given = {"snapshot_create_run_id": "free", "ucloudstack_manifest_dir": str(tmp_path / "manifests")}
-    patch = {"ansible.builtin.debug": {"msg": "PATCHED {{ inventory_hostname }}"}}
-    played = play([CREATE, patch], "-i", fleet.write(), keywords={"hosts": "all", "strategy": strategy}, **given)
-    assert played.returncode != 0 and "set strategy: linear" in " ".join(played.stdout.split()), played.stdout
-    assert "PATCHED web2" not in played.stdout and "PATCHED web3" not in played.stdout, played.stdout
-
-
 @pytest.mark.parametrize(
     ("run_id", "name"), [(1.1, ""), (False, ""), (20261123, "ansible-20261123"), (date(2026, 11, 23), "ansible-2026-11-23")]
 )
