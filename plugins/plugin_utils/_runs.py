@@ -65,16 +65,19 @@ def is_ours(snapshot: Record) -> bool:
 def other_machine(entry: Record, host: Record) -> str:
     """Why an entry of the manifest does not count for a host: it is that of another VM, or of other disks; empty if it does, or there is none.
 
-    A rollback that was interrupted may have left disks detached, so that the host has fewer of them.
+    Before its maintenance starts, the disks of a VM may be chosen anew. A rollback that was interrupted may have left some of them detached.
     """
-    vm_id, disk_ids = entry.get("vm_id") or "", set(entry.get("disk_ids") or [])
-    if not vm_id and not disk_ids:
-        return ""
-    fewer = entry.get("state") == "restoring" and set(host["disk_ids"]) <= disk_ids
-    if vm_id in ("", host["vm_id"]) and (disk_ids == set(host["disk_ids"]) or fewer):
+    vm_id, disk_ids, own = entry.get("vm_id") or "", set(entry.get("disk_ids") or []), set(host["disk_ids"])
+    if entry.get("state") == "restoring":
+        same = own <= disk_ids
+    elif entry.get("state") in IN_MAINTENANCE:
+        same = own == disk_ids
+    else:
+        same = bool(vm_id) or not disk_ids or bool(own & disk_ids)
+    if (same and vm_id in ("", host["vm_id"])) or not (vm_id or disk_ids):
         return ""
     return (
-        f"the manifest of this run has {_machine(vm_id, disk_ids)} for this host, which is now {_machine(host['vm_id'], host['disk_ids'])}: "
+        f"the manifest of this run has {_machine(vm_id, disk_ids)} for this host, which is now {_machine(host['vm_id'], own)}: "
         "choose another run id, or a manifest directory for each inventory."
     )
 

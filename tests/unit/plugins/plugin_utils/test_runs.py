@@ -15,6 +15,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     is_ours,
     manual,
     not_text,
+    other_machine,
     run_remark,
     runs_of_vm,
 )
@@ -95,3 +96,23 @@ def test_by_disk_and_manual() -> None:
     expected: dict[str, list[Any]] = {"d1": [a, c], "d2": [b]}
     assert by_disk(records) == expected
     assert manual(records) == [a, c]
+
+
+@pytest.mark.parametrize(
+    ("state", "vm_id", "disk_ids", "same"),
+    [
+        *((state, "vm-1", ["d1", "d2"], True) for state in ("planned", "failed", "patching", "verified", "restoring", "restored")),
+        *((state, "vm-2", ["d1", "d2"], False) for state in ("planned", "failed", "patching", "verified", "restoring", "restored")),
+        *((state, "vm-1", ["d1", "d2", "lun"], True) for state in ("planned", "snapshotted", "failed")),  # chosen anew
+        *((state, "vm-1", ["d1", "d2", "d3"], False) for state in ("patching", "verified", "restored")),
+        ("restoring", "vm-1", ["d1", "d2", "d3"], True),  # one is detached
+        ("restoring", "vm-1", ["d1"], False),
+        ("failed", "", ["d1"], True),
+        ("failed", "", ["d9"], False),
+        ("verified", "", [], True),
+        ("", "", [], True),
+    ],
+)
+def test_machine_of_an_entry(state: str, vm_id: str, disk_ids: list[str], same: bool) -> None:
+    why = other_machine({"state": state, "vm_id": vm_id, "disk_ids": disk_ids}, {"vm_id": "vm-1", "disk_ids": ["d1", "d2"]})
+    assert (why == "") is same and why.startswith("" if same else "the manifest of this run has ")
