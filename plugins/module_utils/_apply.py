@@ -33,9 +33,9 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Do
 Decide = Callable[[Seen, Progress, float], Step]
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
+"""Seconds between two polls: a snapshot takes minutes, but a small one seconds."""
 SHARE_OF_THE_WAIT = 0.09
 """The part of the time waited so far that passes until the next poll. So what is done is noticed 4.5 % late, on average."""
-"""Seconds between two polls: a snapshot takes minutes, but a small one seconds."""
 UNSTABLE_DISK = 5000
 """RetCode of 2.x for a disk that is busy, which is temporary even if its state does not show it, and for a lost one, which is not."""
 
