@@ -26,6 +26,8 @@ STORY = {
     "web4": ("host is lost", "restored", "as before"),
 }
 """What happens to each host, the state in its report, and its disks afterwards."""
+SECONDS = ("--snapshot-seconds", "1", "--rollback-seconds", "1")
+"""Duration of a snapshot and of a rollback in the emulated cloud."""
 
 
 def main() -> int:
@@ -36,13 +38,13 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="demo-", dir=arguments.scratch) as name:
         folder = Path(name).resolve()
-        with stage.emulator(folder / "cloud", generation=arguments.generation) as cloud:
+        with stage.emulator(folder / "cloud", *SECONDS, generation=arguments.generation) as cloud:
             hosts = {host: cloud.guest(host) for host in STORY}
             inventory = folder / "inventory.json"
             inventory.write_text(json.dumps({"web": {"hosts": hosts}}))
             before = checksums(hosts)
             environment = {**cloud.environment, "ANSIBLE_FORCE_COLOR": str(sys.stdout.isatty()), "ANSIBLE_DISPLAY_OK_HOSTS": "false"}
-            environment["ANSIBLE_DISPLAY_SKIPPED_HOSTS"] = "false"
+            environment.update(ANSIBLE_DISPLAY_SKIPPED_HOSTS="false", ANSIBLE_PIPELINING="true")
             report = folder / "report.json"
             given = {
                 "demo_report": str(report),
