@@ -1,14 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What users set: variables of roles, checked against the argument specs of these roles, and task files beside the playbook."""
+"""What users set: variables of roles, checked against the argument specs of these roles."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,6 @@ def _options(role: str) -> dict[str, Any]:
     spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
     options: dict[str, Any] = spec["argument_specs"]["main"]["options"]
     return options
-
-
-def missing_files(playbook_dir: str, names: Iterable[str]) -> str:
-    """Which of these task files do not exist; empty if all do, or are not set."""
-    missing = [path for path in (os.path.join(playbook_dir, name) for name in names if name) if not os.path.isfile(path)]
-    return (
-        f"{', '.join(missing)} does not exist: give a path relative to the directory of the playbook, or an absolute one."
-        if missing
-        else ""
-    )
 
 
 def as_list(value: Any) -> list[Any]:

@@ -23,6 +23,7 @@ Batch = dict[str, Any]
 
 INTERRUPTED = "interrupted by a failed task of another host"
 SILENT = "its tasks ended without a result"
+NOT_LOADED = "a file or role of its tasks could not be loaded: see the error above"
 
 
 def in_state(batch: Batch, *states: str) -> list[str]:
@@ -107,10 +108,14 @@ def classified(
     those already in rescue past it; ansible-core 2.19 and later list the affected hosts in ``ansible_failed_hosts``. An unreachable host
     is neither in ``ansible_current_hosts`` nor in ``ansible_failed_hosts``. If a host has rescued a failure in its own patch, and is later
     affected by the failure of another host, it cannot be distinguished from a host that failed itself; then it is verified.
+    A host whose tasks include a file or role that cannot be loaded is rescued without a result, and so are all hosts after a run_once task,
+    or one with any_errors_fatal, that failed or whose host became unreachable: only if no such host is known, the failure is its own.
     """
     active = in_state(batch, "patching")
     done = [host for host in active if _reached(facts.get(host) or {}, phase, batch["hosts"][host]["tasks_for"])]
     once = [host for host in active if host not in done and _failed_run_once(facts.get(host) or {})]
+    gone = [host for host in active if host not in play["current"] and host not in play["failed"]]
+    for_all = bool(gone) or any(_failed_for_all(facts.get(host) or {}) for host in active)
     hosts = dict(batch["hosts"])
     for host in active:
         fact = facts.get(host) or {}
@@ -119,11 +124,13 @@ def classified(
             continue
         affected = (host in play["failed"] and host not in play["failed_before"]) or any(other != host for other in once)
         by_itself = bool(fact.get("result")) and (host in once or affected != bool(fact.get("rescued")))
-        if host not in play["current"] and host not in play["failed"]:
+        if host in gone:
             hosts[host] = {**hosts[host], "state": "restoring", "msg": "became unreachable"}
         elif by_itself:
             task, why = (fact.get("task") or {}).get("name") or "", failure({**fact["result"], "failed": True})
             hosts[host] = {**hosts[host], "state": "restoring", "failed_task": task, "msg": why}
+        elif fact.get("rescued") and not fact.get("result") and not for_all:
+            hosts[host] = {**hosts[host], "state": "restoring", "msg": NOT_LOADED}
         else:
             hosts[host] = {**hosts[host], "msg": INTERRUPTED if fact.get("rescued") else SILENT}
     # A host whose patch was interrupted is patched again when the run is resumed.
@@ -146,6 +153,11 @@ def _reached(fact: Record, phase: str, tasks_for: Collection[str]) -> bool:
 
 def _failed_run_once(fact: Record) -> bool:
     return bool((fact.get("task") or {}).get("run_once"))
+
+
+def _failed_for_all(fact: Record) -> bool:
+    """Whether a task of the host failed, be it rescued, that ends the tasks of all hosts."""
+    return _failed_run_once(fact) or bool((fact.get("task") or {}).get("any_errors_fatal"))
 
 
 def restored(batch: Batch, rolled_back: Batch) -> Batch:

@@ -14,9 +14,10 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._claims import U
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, missing_files, validated
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, validated
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._pruning import invalid_policy
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import not_text, other_machine
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._task_files import missing_files
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
@@ -36,6 +37,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     vm_ids = [each["vm_id"] for each in given.values() if each["vm_id"]]
     runs = [{"run_id": str(each["run_id"]), "prefix": each["prefix"], "manifest_dir": each["manifest_dir"]} for each in given.values()]
     same = all(run == runs[0] for run in runs)
+    missing = {files: missing_files(playbook_dir, files) for files in {tuple(each["files"].values()) for each in given.values()}}
     hosts = {}
     for host, each in given.items():
         values, invalid = _variables(each)
@@ -43,7 +45,8 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
         hosts[host] = {
             **_settings(each, values),
             "msg": invalid
-            or _invalid(each, values, playbook_dir)
+            or _invalid(each, values)
+            or missing[tuple(each["files"].values())]
             or (f"another host of the play also has the VM {each['vm_id']}." if shared else "")
             or (
                 ""
@@ -95,7 +98,7 @@ def _policy(given: Record, values: Record) -> dict[str, Any]:
     return {"prefix": given["prefix"], **{key: values[f"snapshot_prune_{key}"] for key in ("keep_last", "older_than", "keep_run_ids")}}
 
 
-def _invalid(given: Record, values: Record, playbook_dir: str) -> str:
+def _invalid(given: Record, values: Record) -> str:
     durations = invalid_durations({"snapshot_create_max_age": values["snapshot_create_max_age"]})
     policy = invalid_policy(_policy(given, values)) if boolean(given["prune"]) else ""
     if durations or policy:
@@ -107,7 +110,7 @@ def _invalid(given: Record, values: Record, playbook_dir: str) -> str:
         return "guarded_maintenance_patch_tasks must name a task file."
     if not given["vm_id"] and as_list(given["disk_ids"]):
         return "set ucloudstack_vm_id: a host can only be rolled back if its VM can be stopped."
-    return missing_files(playbook_dir, given["files"].values())
+    return ""
 
 
 def started(

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import missing_files
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._task_files import missing_files
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     IN_MAINTENANCE,
     LONGEST_RUN_NAME,
@@ -51,6 +51,8 @@ def snapshot_plan(
     for other, entry in entries.items():
         for disk_id in entry.get("disk_ids") or []:
             owners.setdefault(disk_id, set()).add(other)
+    pairs = {(each["before_tasks"], each["after_tasks"]) for each in hosts.values()}
+    missing = {files: missing_files(playbook_dir, files) for files in pairs}
     planned = {}
     for host, each in hosts.items():
         run = _Run(each, entries.get(host) or {}, disks, now)
@@ -61,7 +63,8 @@ def snapshot_plan(
             "in_maintenance": run.in_maintenance,
             "msg": each["msg"]
             or ("run id and prefix must be the same for all hosts." if len(names) > 1 else "")
-            or _invalid(each, playbook_dir)
+            or missing[each["before_tasks"], each["after_tasks"]]
+            or _invalid(each)
             or failure(manifest)
             or different_mode(manifest, check_mode)
             or failure(listed)
@@ -116,11 +119,8 @@ def _planned(host: Record) -> dict[str, Any]:
     return {"state": "planned", **{key: host[key] for key in ("vm_id", "power_state", "disk_ids")}}
 
 
-def _invalid(host: Record, playbook_dir: str) -> str:
+def _invalid(host: Record) -> str:
     """What of the host's variables cannot be used."""
-    missing = missing_files(playbook_dir, (host["before_tasks"], host["after_tasks"]))
-    if missing:
-        return missing
     wrong = not_text(host["run_id"], host["run_id_type"])
     if wrong:
         return wrong

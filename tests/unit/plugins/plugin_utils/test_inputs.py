@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, missing_files, validated
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, validated
 
 TEXTS: list[tuple[Any, list[Any]]] = [
     ("d1,d2", ["d1", "d2"]),
@@ -51,15 +50,6 @@ def test_valid_variables_are_typed_and_no_others_are_added(variables: dict[str, 
 def test_invalid_variables_are_named_in_one_line_and_all_are_returned(variables: dict[str, Any], names: list[str]) -> None:
     typed, msg = validated("snapshot_rollback", variables)
     assert typed.keys() == variables.keys() and "\n" not in msg and all(name in msg for name in names)
-
-
-def test_missing_files(tmp_path: Path) -> None:
-    (tmp_path / "there.yml").touch()
-    (tmp_path / "folder").mkdir()
-    assert missing_files(str(tmp_path), ["there.yml", "", str(tmp_path / "there.yml")]) == ""
-    assert missing_files(str(tmp_path), ["there.yml", "a.yml", "folder"]) == (
-        f"{tmp_path}/a.yml, {tmp_path}/folder does not exist: give a path relative to the directory of the playbook, or an absolute one."
-    )
 
 
 @pytest.mark.parametrize(

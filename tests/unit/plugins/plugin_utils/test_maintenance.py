@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils import _maintenance as steps
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance import INTERRUPTED, SILENT
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance import INTERRUPTED, NOT_LOADED, SILENT
 
 LEFT = "became unreachable, or left the play, before it was snapshotted"
 FAILED = {"failed": True, "msg": "no"}
@@ -140,6 +140,8 @@ FELL = {"reached": "", "rescued": True, "task": {"name": "t"}, "result": {"msg":
 """A task of the host failed, and it was rescued."""
 ONCE = {**FELL, "task": {"name": "t", "run_once": True}}
 """Its task was run_once."""
+FATAL = {**FELL, "task": {"name": "t", "any_errors_fatal": True}}
+"""Its task was any_errors_fatal."""
 AFFECTED = {"reached": "", "rescued": True, "task": {}, "result": {}}
 """Rescued without a failure of its own."""
 AWAY = {"reached": "", "rescued": False, "task": {}, "result": {}}
@@ -148,6 +150,7 @@ NESTED = {**FELL, "rescued": False}
 """It rescued a failure in its own tasks; then it was sent past its rescue, or its failure was not rescued."""
 
 RESTORED = ("restoring", "t", "no")
+UNLOADED = ("restoring", "", NOT_LOADED)
 
 
 def phase(*facts: Record, failed: str = "", before: str = "", gone: str = "", phase: str = "patched", user_tasks: bool = True) -> Batch:
@@ -183,6 +186,14 @@ def phase(*facts: Record, failed: str = "", before: str = "", gone: str = "", ph
         ([ONCE, NESTED], {}, [RESTORED, RESTORED]),
         # it had rescued a failure of its own before, and cannot be distinguished: it is verified
         ([ONCE, FELL], {}, [RESTORED, ("patching", "", INTERRUPTED)]),
+        # neither it nor others have a result: its own tasks include what cannot be loaded
+        ([AFFECTED, DONE], {}, [UNLOADED, ("patching", "", "")]),
+        ([AFFECTED, AFFECTED], {"failed": "ab"}, [UNLOADED, UNLOADED]),
+        ([AFFECTED, FELL], {}, [UNLOADED, RESTORED]),
+        # or another host ended the tasks of all
+        ([AFFECTED, FATAL], {}, [("patching", "", INTERRUPTED), RESTORED]),
+        ([AFFECTED, {**DONE, "task": ONCE["task"]}], {}, [("patching", "", INTERRUPTED), ("patching", "", "")]),
+        ([AFFECTED, AWAY], {"gone": "b"}, [("patching", "", INTERRUPTED), ("restoring", "", "became unreachable")]),
         # the same as ansible-core 2.19 lists it
         ([FELL, DONE], {"failed": "a"}, [("patching", "", INTERRUPTED), ("patching", "", "")]),
         ([FELL], {"failed": "a", "before": "a"}, [RESTORED]),
@@ -206,9 +217,11 @@ def test_patched(facts: list[Record], more: Any, gists: list[tuple[str, str, str
 
 
 def test_a_healthy_host_is_never_restored() -> None:
-    """Whatever happens to the others: without a result of its own, and reachable, a host has not failed."""
-    others = (DONE, FELL, ONCE, AFFECTED, AWAY, NESTED)
+    """Whatever happens to the others: without a result of its own, and reachable, a host has not failed, if another explains it."""
+    others = (DONE, FELL, ONCE, FATAL, AFFECTED, AWAY, NESTED)
     for own, first, second in itertools.product((DONE, AFFECTED, AWAY), others, others):
+        if own is AFFECTED and not {id(ONCE), id(FATAL)} & {id(first), id(second)}:
+            continue
         for failed, before in itertools.product(("", "a", "ab", "bc"), ("", "a", "b")):
             assert "a" not in phase(own, first, second, failed=failed, before=before)["restoring"]
 
