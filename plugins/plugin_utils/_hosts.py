@@ -47,6 +47,12 @@ def different_mode(result: Record, check_mode: bool) -> str:
     return "" if same else "check_mode is set on the play or the role, and ansible_check_mode does not show it: remove it, and use --check."
 
 
+def run_once_fault(given: Mapping[str, Record]) -> str:
+    """Why nothing is known of the hosts if one of them named the variables of all; empty if each named its own, with itself as ``host``."""
+    alone = any(each.get("host", host) != host for host, each in given.items() if each)
+    return "run_once is set on the role, or on an import of it: remove it, because each host has to take part." if alone else ""
+
+
 def _reason(result: Record) -> str:
     """The message, or what a module that could not even start printed last: its message is only "MODULE FAILURE"."""
     msg = str(result.get("msg") or "")
@@ -61,7 +67,7 @@ def _reason(result: Record) -> str:
 def host_disks(given: Mapping[str, Record], vms: Record, allow_detached: bool = False) -> dict[str, dict[str, Any]]:
     """VM and disks of each host, or why it has none that can be used.
 
-    ``given``: ``{host: {vm_id, disk_ids, …}}``, as the host names them; ``vms``: the registered result of the module ``vm_info``.
+    ``given``: ``{host: {host, vm_id, disk_ids, …}}``, as the host names itself and them; ``vms``: the registered result of the module ``vm_info``.
     A host of which nothing is given takes no part. Returns what was given, with ``vm_id``, ``power_state``, ``disk_ids``, ``external`` (disks
     that cannot be snapshotted) and ``msg``.
     ``allow_detached``: a disk that is not attached to the VM is left out instead of refused: a rollback may have left it so.
@@ -69,10 +75,14 @@ def host_disks(given: Mapping[str, Record], vms: Record, allow_detached: bool = 
     known = {vm["vm_id"]: vm for vm in vms.get("vms") or []}
     given = {host: _typed(each) for host, each in given.items() if each}
     hosts = {host: _host(each, known.get(each["vm_id"], {})) for host, each in given.items()}
+    run_once = run_once_fault(given)
     claims = Counter(disk_id for each in hosts.values() for disk_id in each["disk_ids"])
     for host, each in hosts.items():
         each["msg"] = (
-            given[host].get("msg") or _fault(given[host], known, failure(vms), allow_detached) or _shared(each["disk_ids"], claims)
+            given[host].get("msg")
+            or run_once
+            or _fault(given[host], known, failure(vms), allow_detached)
+            or _shared(each["disk_ids"], claims)
         )
     return hosts
 

@@ -13,7 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._claims import UNFINISHED
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure, run_once_fault
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._inputs import as_list, validated
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._pruning import invalid_policy
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import not_text, other_machine
@@ -26,7 +26,7 @@ Batch = dict[str, Any]
 def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     """What is wrong with the variables of each host, before anything is asked.
 
-    ``given``: ``{host: {vm_id, disk_ids, run_id, prefix, manifest_dir, prune, files, variables}}``, empty for a host that takes no part.
+    ``given``: ``{host: {host, vm_id, disk_ids, run_id, prefix, manifest_dir, prune, files, variables}}``, empty for a host that takes no part.
     ``files``: the task files of the role, ``{patch, precheck, verify, report}``; ``variables``: ``{role: {variable: value}}`` of the inner
     roles, which would otherwise find an invalid one only when a host has to be rolled back.
     Returns ``hosts``, ``{host: what the next decisions take, and msg}``, and for the whole batch: the ``vm_ids`` to ask for, ``vm_of``,
@@ -44,7 +44,8 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
         shared = vm_ids.count(each["vm_id"]) > 1
         hosts[host] = {
             **_settings(each, values),
-            "msg": invalid
+            "msg": run_once_fault(given)
+            or invalid
             or _invalid(each, values)
             or missing[tuple(each["files"].values())]
             or (f"another host of the play also has the VM {each['vm_id']}." if shared else "")

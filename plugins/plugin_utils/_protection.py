@@ -12,7 +12,6 @@ from typing import Any
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._claims import not_written
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._durations import invalid_durations, seconds
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._hosts import different_mode, failure
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._task_files import missing_files
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     IN_MAINTENANCE,
     LONGEST_RUN_NAME,
@@ -23,6 +22,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import (
     other_machine,
     run_remark,
 )
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._task_files import missing_files
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]

@@ -36,10 +36,12 @@ PATCH = """
 """
 VERIFY = """
 - name: Verify that the host is healthy
-  ansible.builtin.command: grep -c ^patched {{ guest_images[0] }}
+  ansible.builtin.command:
+    cmd: cmp --quiet --bytes=7 {{ guest_images[0] }} -
+    stdin: patched
   when: inventory_hostname in ill | default([])
-  register: grepped
-  failed_when: grepped.rc == 0
+  register: compared
+  failed_when: compared.rc == 0
 """
 REPORT = """
 - name: Save the reports
@@ -56,6 +58,7 @@ class Maintenance:
 
     def __init__(self, fleet: Fleet, folder: Path) -> None:
         self.fleet, self.folder = fleet, folder
+        self.settings: dict[str, str] = {}  # of Ansible, by their environment variables
         self.write(patch=PATCH, verify=VERIFY, report=REPORT)
 
     def write(self, **files: str) -> None:
@@ -90,7 +93,7 @@ class Maintenance:
 
     def play(self, book: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         hosts = ("-i", self.fleet.write())
-        environment = {**self.fleet.cloud.environment, "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+        environment = {**self.fleet.cloud.environment, "ANSIBLE_SHOW_CUSTOM_STATS": "true", **self.settings}
         return stage.playbook(book, COLLECTIONS, environment, variables, *hosts, *arguments)
 
     def killed_after(self, seconds: float, run_id: str, **variables: Any) -> None:

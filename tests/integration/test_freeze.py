@@ -20,6 +20,8 @@ from support.collection import CHECKOUT, COLLECTIONS
 
 from .conftest import Fleet, Play
 
+pytestmark = pytest.mark.once
+
 TASKS = CHECKOUT / "playbooks" / "tasks"
 FREEZE = {"ansible.builtin.include_tasks": str(TASKS / "freeze.yml")}
 THAW = {"ansible.builtin.include_tasks": str(TASKS / "thaw.yml")}
@@ -84,7 +86,7 @@ def now(fleet: Fleet, mount: Mount, tmp_path: Path) -> Now:
 
     def run(*arguments: str, environment: dict[str, str] | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
         given = {"target": "web1", "freeze": str(mount.path), "ucloudstack_manifest_dir": str(tmp_path / "manifests"), **variables}
-        environment = {**fleet.cloud.environment, **(environment or {})}
+        environment = {**fleet.cloud.environment, **stage.WITH_FILES, **(environment or {})}
         book = Path("ucloudstack.cloud.snapshot_now")
         return stage.playbook(book, COLLECTIONS, environment, given, "-i", fleet.write(), *arguments)
 
@@ -126,7 +128,9 @@ def test_thawed_by_the_guest_alone_when_the_play_is_killed(mount: Mount, cloud: 
     tasks = [FREEZE, {"ansible.builtin.raw": f"touch {flag}; sleep 60"}, THAW]
     book = tmp_path / "killed.yml"
     book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    process = stage.start_playbook(book, COLLECTIONS, cloud.environment, {"freeze": str(mount.path), "freeze_seconds": 6})
+    process = stage.start_playbook(
+        book, COLLECTIONS, {**cloud.environment, **stage.WITH_FILES}, {"freeze": str(mount.path), "freeze_seconds": 6}
+    )
     try:
         give_up = time.monotonic() + 60
         while not flag.exists():

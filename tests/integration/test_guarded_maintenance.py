@@ -201,6 +201,7 @@ def test_controller_that_cannot_be_reached_costs_no_host_anything(fleet: Fleet, 
     assert "unreachable=1" not in played.stdout and cloud.control("calls") == []
 
 
+@pytest.mark.once
 def test_unfinished_run_is_abandoned_on_demand(fleet: Fleet, maintenance: Maintenance) -> None:
     fleet.damage("web1")
     (maintenance.folder / "manifests").mkdir()
@@ -267,6 +268,7 @@ def test_check_mode_writes_nothing_anywhere_and_tells(fleet: Fleet, maintenance:
     assert "web1: planned" in played.stdout and "web2: planned" in played.stdout
 
 
+@pytest.mark.once
 def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web2")}
     assert "web2: set ucloudstack_vm_id" in maintenance("wrong", keywords={"hosts": "web2"}).stdout
@@ -285,6 +287,7 @@ def test_wrong_input_is_refused_before_anything_is_written(fleet: Fleet, mainten
     assert not writes(cloud) and not (maintenance.folder / "manifests").exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [

@@ -15,6 +15,8 @@ from support.collection import COLLECTIONS
 
 from .conftest import SECONDS, Fleet, Play
 
+pytestmark = pytest.mark.once
+
 RUNS = "{{ lookup('pipe', 'touch fooled') }}"
 LINE = "\nok: [fooled]\n\x1b[2J\u202e\u200b"
 REMARK = f"ucloudstack.cloud {LINE}{RUNS}"

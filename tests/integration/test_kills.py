@@ -26,6 +26,8 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._rollback import
 from support import stage
 from support.collection import COLLECTIONS
 
+pytestmark = pytest.mark.once
+
 ROLLBACK_SECONDS = 4
 """On a machine with nothing else to do, a repeat finds a rollback still running."""
 LONG_ROLLBACK_SECONDS = 15
@@ -106,7 +108,7 @@ class Scene:
         self.cloud.call("DescribeVMInstance", Limit=1)
         self.runs.append(len(self.calls()))
         with self.log.open("a") as log:
-            self.process = stage.start_playbook(self.book, COLLECTIONS, self.cloud.environment, {}, output=log)
+            self.process = stage.start_playbook(self.book, COLLECTIONS, {**self.cloud.environment, **stage.WITH_FILES}, {}, output=log)
 
     def end(self) -> int:
         """Wait for the play; its return code."""

@@ -1,11 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The roles in plays as others write them: what the play, the inventory and earlier runs bring with them changes no promise."""
+"""The roles in plays as others write them: what the play, the inventory and earlier runs bring with them changes no promise.
+
+Read the names of the tests, and of the cases, as a list of what works, and of what is refused.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,12 +21,140 @@ from support import stage
 from .conftest import Fleet, Play
 from .maintenance import PATCH, Maintenance
 
+ROLE = "ucloudstack.cloud.guarded_maintenance"
 CREATE, PRUNE = ({"ansible.builtin.include_role": {"name": f"ucloudstack.cloud.snapshot_{role}"}} for role in ("create", "prune"))
 
 
 @pytest.fixture
 def maintenance(fleet: Fleet, tmp_path: Path) -> Maintenance:
     return Maintenance(fleet, tmp_path)
+
+
+BUSY_PATCH = """
+- name: Add a host to the inventory
+  ansible.builtin.add_host:
+    name: added
+    groups: added_{{ inventory_hostname }}
+- name: Group the hosts
+  ansible.builtin.group_by:
+    key: grouped
+- name: Start a command, and wait for it
+  ansible.builtin.command: /bin/true
+  async: 30
+  poll: 1
+  notify: Restart the service
+"""
+CASES: dict[str, dict[str, Any]] = {
+    "serial": {"keywords": {"serial": [1, "50%"]}},
+    "import_role with a tag, another delegate": {
+        "keywords": {"tasks": [{"ansible.builtin.import_role": {"name": ROLE}, "tags": "maintain"}]},
+        "arguments": ["--tags", "maintain"],
+        "variables": {"guarded_maintenance_delegate_to": "controller"},
+    },
+    "roles in another order, with facts, and variables of the play that are for its hosts": {
+        "keywords": {
+            "tasks": [],
+            "roles": [ROLE],
+            "gather_facts": True,
+            "order": "reverse_inventory",
+            "vars": {"ansible_connection": "guest", "ansible_remote_tmp": "/proc/none", "ansible_become": False},
+        }
+    },
+    "settings of ansible.cfg": {
+        "settings": {
+            "ANSIBLE_JINJA2_NATIVE": "true",
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+            "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": "facts",
+            "ANSIBLE_GATHERING": "smart",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline",
+            "ANSIBLE_PIPELINING": "false",
+            "ANSIBLE_FORKS": "1",
+        },
+        "keywords": {"gather_facts": True},
+    },
+    "vault, handlers, async tasks, new hosts and groups": {
+        "keywords": {"handlers": [{"name": "Restart the service", "ansible.builtin.command": "/bin/true"}]},
+        "patch": BUSY_PATCH,
+        "vault": True,
+    },
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_works_with(fleet: Fleet, maintenance: Maintenance, tmp_path: Path, case: str) -> None:
+    given = CASES[case]
+    maintenance.write(patch=PATCH + given.get("patch", ""))
+    fleet.variables["controller"] = {"ansible_connection": "local"}
+    before = fleet.checksums("web2")
+    arguments = ["--limit", "web1,web2", *given.get("arguments", [])]
+    if "vault" in given:
+        password = tmp_path / "password"
+        password.write_text("not-a-secret")
+        vault = [str(Path(sys.executable).with_name("ansible-vault")), "encrypt", "--vault-password-file", str(password)]
+        subprocess.run([*vault, str(tmp_path / "patch.yml")], check=True, capture_output=True)
+        arguments += ["--vault-password-file", str(password)]
+    maintenance.settings.update(given.get("settings", {}))
+    played = maintenance("case", *arguments, keywords=given.get("keywords"), fails=["web2"], **given.get("variables", {}))
+    assert played.returncode != 0 and maintenance.patched == ["web1"], played.stdout
+    assert (maintenance.states("case"), fleet.checksums("web2")) == ({"web1": "verified", "web2": "restored"}, before), played.stdout
+
+
+def test_hosts_of_the_retry_file_are_patched_in_a_new_run(maintenance: Maintenance, tmp_path: Path) -> None:
+    maintenance.settings.update(ANSIBLE_RETRY_FILES_ENABLED="true", ANSIBLE_RETRY_FILES_SAVE_PATH=str(tmp_path))
+    assert maintenance("first", "--limit", "web1,web2", fails=["web2"]).returncode != 0
+    played = maintenance("second", "--limit", f"@{tmp_path / 'maintenance.retry'}")
+    assert played.returncode == 0 and maintenance.states("second") == {"web2": "verified"}, played.stdout
+
+
+@pytest.mark.parametrize("way", ["import_role", "include_role"])
+def test_role_that_runs_once(maintenance: Maintenance, cloud: stage.Cloud, way: str) -> None:
+    """Imported, it is refused. Included, the other hosts skip it, which is said."""
+    tasks = [{f"ansible.builtin.{way}": {"name": ROLE}, "run_once": True}]
+    played = maintenance("once", keywords={"tasks": tasks})
+    if way == "import_role":
+        assert played.returncode != 0 and played.stdout.count("run_once is set on the role, or on an import of it") >= 3, played.stdout
+        assert (writes(cloud), maintenance.patched) == ([], [])
+    else:
+        assert played.returncode == 0 and maintenance.patched == ["web1"], played.stdout
+        assert "They skip the role, and take no part: web2, web3" in played.stdout
+
+
+@pytest.mark.parametrize(
+    "task", ["Decide which hosts to patch", "Run the patch tasks", "Set the report of the host", "Verify that the host was maintained"]
+)
+def test_start_within_the_role_is_refused(maintenance: Maintenance, cloud: stage.Cloud, task: str) -> None:
+    tasks = [{"ansible.builtin.import_role": {"name": ROLE}}]
+    played = maintenance("late", "--start-at-task", task, keywords={"tasks": tasks})
+    words = "this role has to run from its first task"
+    assert played.returncode != 0 and words in played.stdout + played.stderr, played.stdout
+    assert (cloud.control("calls"), maintenance.patched) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [
+        ("- ansible.builtin.include_tasks: gone.yml", "names the task file gone.yml, which does not exist"),
+        ("- ansible.builtin.import_role: {name: gone}", "names the role gone, which is not installed"),
+        ("- ansible.builtin.debgu: {msg: hello}", "patch.yml cannot be parsed: couldn't resolve module/action"),
+    ],
+)
+@pytest.mark.once
+def test_patch_that_cannot_be_loaded_is_refused(maintenance: Maintenance, cloud: stage.Cloud, tasks: str, words: str) -> None:
+    maintenance.write(patch=f"{PATCH}{tasks}\n")
+    played = maintenance("broken", "--limit", "web1")
+    assert played.returncode != 0 and words in " ".join(played.stdout.split()), played.stdout
+    assert (writes(cloud), maintenance.patched) == ([], [])
+
+
+@pytest.mark.parametrize("action", ["include_tasks: '{{ missing }}.yml'", "include_role: {name: '{{ missing }}'}"])
+def test_host_whose_tasks_cannot_be_loaded_has_failed_itself(fleet: Fleet, maintenance: Maintenance, action: str) -> None:
+    """Ansible gives no reason to it: it must not be taken for a healthy host that another one interrupted."""
+    before = fleet.checksums("web2")
+    maintenance.write(patch=f"{PATCH}- ansible.builtin.{action}\n  when: inventory_hostname == 'web2'\n")
+    played = maintenance("missing", "--limit", "web1,web2", missing="gone")
+    assert maintenance.states("missing") == {"web1": "verified", "web2": "restored"}, played.stdout
+    assert fleet.checksums("web2") == before and "web2: restored: a file or role of its tasks could not be loaded" in played.stdout
 
 
 def writes(cloud: stage.Cloud) -> list[str]:

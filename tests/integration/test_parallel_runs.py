@@ -19,6 +19,8 @@ from support.collection import COLLECTIONS
 from .conftest import Fleet
 from .maintenance import PATCH, Maintenance
 
+pytestmark = pytest.mark.once
+
 Playbook = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 HELD = """
@@ -100,7 +102,6 @@ def refusal(entry: dict[str, Any], option: str) -> str:
     )
 
 
-@pytest.mark.once
 def test_processes_on_different_hosts_write_one_manifest(
     fleet: Fleet, maintenance: Maintenance, start: Start, cloud: stage.Cloud, tmp_path: Path
 ) -> None:
@@ -113,7 +114,6 @@ def test_processes_on_different_hosts_write_one_manifest(
     assert cloud.calls("CreateSnapshot") == len(fleet.disks())
 
 
-@pytest.mark.once
 def test_slices_without_a_shared_folder_are_restored_and_pruned_from_anywhere(
     fleet: Fleet, maintenance: Maintenance, start: Start, playbook: Playbook, cloud: stage.Cloud, tmp_path: Path
 ) -> None:

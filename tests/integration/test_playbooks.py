@@ -18,6 +18,8 @@ from support import stage
 
 from .conftest import Play
 
+pytestmark = pytest.mark.once
+
 SNAPSHOT = "ucloudstack.cloud.snapshot"
 INFO = "ucloudstack.cloud.snapshot_info"
 

@@ -111,6 +111,7 @@ class Watch:
             Path(place).mkdir(exist_ok=True)
         talkative = {
             **here,
+            **stage.WITH_FILES,
             "ANSIBLE_DISPLAY_TRACEBACK": "always",
             "ANSIBLE_INJECT_INVOCATION": "1",
             "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),

@@ -135,6 +135,7 @@ def test_run_id_is_the_same_for_all_hosts_and_batches(fleet: Fleet, create: Crea
     assert len(names) == 1
 
 
+@pytest.mark.once
 def test_stale_snapshot_is_no_protection(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     assert create(snapshot_create_run_id="old").returncode == 0
     played = create(snapshot_create_run_id="old", snapshot_create_max_age="0s")
@@ -142,6 +143,7 @@ def test_stale_snapshot_is_no_protection(fleet: Fleet, create: Create, cloud: st
     assert "web1: ansible-old was created at" in played.stdout and "Choose another run id" in played.stdout
 
 
+@pytest.mark.once
 def test_full_disk_is_named_before_anything_is_written(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     assert create(snapshot_create_run_id="first").returncode == 0
     cloud.control("calls", "DELETE")
@@ -164,6 +166,7 @@ def test_strategies_without_a_barrier_are_refused_with_a_clear_message(
     assert cloud.calls("CreateSnapshot") == 0
 
 
+@pytest.mark.once
 def test_host_without_vm_and_disks_is_named(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {}
     played = create(snapshot_create_run_id="named")
@@ -171,6 +174,7 @@ def test_host_without_vm_and_disks_is_named(fleet: Fleet, create: Create) -> Non
     assert patched(played) == ["web1", "web3"]
 
 
+@pytest.mark.once
 def test_vm_that_does_not_exist_is_named(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {"ucloudstack_vm_id": "vm-typo"}
     played = create(snapshot_create_run_id="typo")
@@ -178,6 +182,7 @@ def test_vm_that_does_not_exist_is_named(fleet: Fleet, create: Create) -> None:
     assert patched(played) == ["web1", "web3"]
 
 
+@pytest.mark.once
 def test_two_hosts_that_claim_one_disk_are_refused(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {"ucloudstack_disk_ids": fleet.disks("web1")[:1]}
     played = create(snapshot_create_run_id="claimed")
@@ -185,6 +190,7 @@ def test_two_hosts_that_claim_one_disk_are_refused(fleet: Fleet, create: Create)
     assert f"another host of the play also has {fleet.disks('web1')[0]}." in played.stdout
 
 
+@pytest.mark.once
 def test_disks_of_another_vm_are_refused(fleet: Fleet, create: Create) -> None:
     fleet.variables["web2"] = {"ucloudstack_vm_id": fleet.vms["web2"], "ucloudstack_disk_ids": fleet.disks("web1")[:1]}
     played = create(snapshot_create_run_id="strangers")
@@ -195,6 +201,7 @@ def test_disks_of_another_vm_are_refused(fleet: Fleet, create: Create) -> None:
     )
 
 
+@pytest.mark.once
 def test_wrong_variable_is_refused_by_name(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_limit="many")
     assert played.returncode == 2 and "snapshot_create_limit" in played.stdout
@@ -208,6 +215,7 @@ def test_host_with_a_wrong_variable_is_excluded_and_the_others_are_protected(fle
     assert fleet.snapshots("ansible-typo") == sorted(fleet.disks("web2", "web3"))
 
 
+@pytest.mark.once
 def test_invalid_age_is_named(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_max_age="soon")
     assert (
@@ -256,6 +264,7 @@ def test_users_tasks_run_before_and_always_after(fleet: Fleet, create: Create, c
     assert fleet.snapshots("ansible-tasks") == sorted(fleet.disks("web1", "web3"))
 
 
+@pytest.mark.once
 def test_missing_task_file_is_named_before_anything_is_written(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_run_id="missing", snapshot_create_before_tasks="nowhere.yml")
     assert played.returncode == 2 and "nowhere.yml does not exist" in played.stdout
@@ -272,6 +281,7 @@ def test_snapshot_is_removed_when_the_users_task_after_it_fails(fleet: Fleet, cr
     assert fleet.snapshots("ansible-after") == sorted(fleet.disks("web1", "web3"))
 
 
+@pytest.mark.once
 def test_external_disk_is_refused_and_can_be_left_out(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     lun = cloud.control("disks", "POST", {"name": "lun", "size_gb": 1, "vm_id": fleet.vms["web1"], "external": True})["id"]
     played = create(snapshot_create_run_id="patch-1")
@@ -289,6 +299,7 @@ def test_external_disk_is_refused_and_can_be_left_out(fleet: Fleet, create: Crea
     assert fleet.snapshots("ansible-patch-1") == sorted(fleet.disks())
 
 
+@pytest.mark.once
 def test_automatic_snapshots_are_nobodys(fleet: Fleet, create: Create, play: Play, cloud: stage.Cloud) -> None:
     cloud.control("timers", "POST", {"disk_ids": fleet.disks(), "every": 1.5, "keep": 2, "name": "ansible-auto"})
     automatic: list[dict[str, Any]] = []

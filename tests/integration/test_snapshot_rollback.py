@@ -123,6 +123,7 @@ def test_incomplete_run_is_refused_and_the_neighbour_comes_back(
     assert set(fleet.states().values()) == {"Running"}
 
 
+@pytest.mark.once
 def test_disk_that_moved_to_another_vm_is_not_touched(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     created("run-5")
     moved = fleet.disks("web1")[1]
@@ -197,6 +198,7 @@ def test_disks_of_a_vm_that_is_not_in_the_inventory_do_not_block_another_host(fl
     assert fleet.checksums("web1", "web2") == {**damaged, "web2": before["web2"]}
 
 
+@pytest.mark.once
 def test_full_disk_is_named_before_the_vm_is_stopped(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     created("run-9")
     played = rollback("web1", "run-9", snapshot_rollback_limit=1)
@@ -207,6 +209,7 @@ def test_full_disk_is_named_before_the_vm_is_stopped(fleet: Fleet, created: Crea
     assert cloud.calls("StopVMInstance") == 0
 
 
+@pytest.mark.once
 def test_only_the_disks_asked_for(fleet: Fleet, created: Created, rollback: Rollback) -> None:
     before = created("run-10")
     fleet.damage("web1")
@@ -217,6 +220,7 @@ def test_only_the_disks_asked_for(fleet: Fleet, created: Created, rollback: Roll
     assert fleet.checksums("web1")["web1"] == [damaged["web1"][0], before["web1"][1]]
 
 
+@pytest.mark.once
 def test_vm_that_was_off_stays_off(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     cloud.call("PoweroffVMInstance", VMID=fleet.vms["web1"])
     created("run-11")

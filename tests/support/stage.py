@@ -25,6 +25,8 @@ from .collection import CHECKOUT
 if TYPE_CHECKING:
     import psutil
 
+WITH_FILES = {"ANSIBLE_PIPELINING": "false"}
+"""Modules as files on the host, as by default. Without them, plays take a quarter less time."""
 MIB = 1024 * 1024
 BLOCK = 4096
 
@@ -249,6 +251,7 @@ def _invocation(
         "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_PIPELINING": "true",
         "LC_ALL": "C.UTF-8",
     }
     return command, {"env": {**keep, **settings, **environment}, "cwd": collections, "text": True, "stdin": subprocess.DEVNULL}

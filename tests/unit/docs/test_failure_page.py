@@ -173,9 +173,10 @@ def reads_as_language(text: str) -> bool:
     return len([word for word in re.findall(r"[^\s…]+", text) if re.search(r"[A-Za-z]{2}", word)]) >= 3
 
 
+ROLE_FILES = [path for folder in ("tasks", "vars") for path in (CHECKOUT / "roles").glob(f"*/{folder}/**/*.yml")]
 STRINGS = {
     *(text for path in (CHECKOUT / "plugins").glob("*/*.py") for text in strings_of_plugin(path)),
-    *(text for path in (CHECKOUT / "roles").glob("*/tasks/**/*.yml") for text in strings_of_tasks(yaml.safe_load(path.read_text()))),
+    *(text for path in ROLE_FILES for text in strings_of_tasks(yaml.safe_load(path.read_text()))),
 }
 """All strings of the code that may be messages, or parts of messages."""
 OF_TABLES = {

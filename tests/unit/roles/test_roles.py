@@ -36,6 +36,8 @@ STEPS: dict[str, dict[str, Any]] = {
 INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable", "vars")
 ONCE = {"snapshot_rollback/tasks/steps/execute.yml", "snapshot_rollback/tasks/steps/rollback_disks.yml"}
 """Files that are only included by a task that runs once, and so by one host."""
+DELEGATE = {"connection": "connection", "python_interpreter": "python", "remote_tmp": "remote_tmp"}
+"""Variables of the play that would reach the delegate, too, and their names in the roles' own variables."""
 INNER = ("snapshot_create", "snapshot_rollback", "snapshot_prune")
 OTHER_DEFAULT = {"snapshot_rollback_force_off"}
 """Of the variables of the inner roles, those that have another default in guarded_maintenance."""
@@ -71,7 +73,10 @@ def test_what_is_for_the_controller_runs_once_there_without_sudo_and_affects_no_
     for task in tasks(yaml.safe_load(path.read_text())):
         if any(key.startswith("ucloudstack.cloud.") for key in task):
             assert re.fullmatch(r"{{ \w+_delegate_to }}", task["delegate_to"]), task["name"]
-            assert task["become"] is False and task["vars"]["ansible_become"] is False, task["name"]  # the variable beats the keyword
+            role = role_of(path).name
+            own = {f"ansible_{name}": f"{{{{ __{role}_delegate_{short} }}}}" for name, short in DELEGATE.items()}
+            assert task["become"] is False, task["name"]
+            assert task["vars"].items() >= {"ansible_become": False, **own}.items(), task["name"]  # variables of the play beat keywords
             assert named(path) in ONCE or task["run_once"] is True, task["name"]
             assert task["ignore_errors"] is True and task["ignore_unreachable"] is True, task["name"]
 
@@ -80,6 +85,36 @@ def test_what_is_for_the_controller_runs_once_there_without_sudo_and_affects_no_
 def test_what_fails_in_a_role_fails_whatever_the_play_says(role: Path) -> None:
     (outer,) = yaml.safe_load((role / "tasks" / "main.yml").read_text())
     assert (outer["ignore_errors"], outer["ignore_unreachable"]) == (False, False)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=named)
+def test_what_the_tasks_find_out_has_a_clear_message_until_then(role: Path) -> None:
+    """Not what a host says of itself, and what has a default."""
+    own = {
+        "first",
+        "named",
+        "start",
+        "ready",
+        "failure",
+        "reached",
+        "rescued",
+        "connection",
+        "seen",
+        "claim",
+        "force_off",
+        "started_at",
+        "failed_before",
+    }
+    found = {
+        name.removeprefix(f"__{role.name}")
+        for path in (role / "tasks").rglob("*.yml")
+        for task in tasks(yaml.safe_load(path.read_text()))
+        for name in [*task.get("ansible.builtin.set_fact", {}), task.get("register", "")]
+        if name.startswith(f"__{role.name}")
+    }
+    known = yaml.safe_load((role / "vars" / "main.yml").read_text())
+    unknown = {name.removeprefix(f"__{role.name}") for name, value in known.items() if "undef(" in str(value)}
+    assert {name for name in found if name.removeprefix("_") not in own} == unknown
 
 
 def test_files_that_rely_on_it_are_included_once() -> None:
