@@ -12,6 +12,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UnknownOutcomeError
@@ -79,6 +80,16 @@ def request_id(header: str, secrets: Sequence[str]) -> str | None:
     """The platform's id of a request, if the header contains a valid one."""
     given = printable(header, secrets)
     return given if given == header and header.isascii() and is_id(given) and len(given) <= MAX_REQUEST_ID_LENGTH else None
+
+
+def retry_after(header: str, wall: float) -> float:
+    """The seconds of a Retry-After header, a number or a date (RFC 9110, 10.2.3), at ``wall`` Unix seconds; 0 if it is neither, or past."""
+    if header.isascii() and header.isdigit() and len(header) <= MAX_DIGITS:
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - wall)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 def excerpt(status: int, body: bytes, secrets: Sequence[str]) -> str:

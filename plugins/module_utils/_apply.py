@@ -176,8 +176,9 @@ class Task:
 
     def plan(self, units: Sequence[Unit], seen: Seen) -> None:
         """Every unit's first decision: what check mode shows, and where :meth:`carry_out` starts."""
+        progress = Progress(known=frozenset(seen.snapshots))
         for unit in units:
-            unit.progress = Progress(known=frozenset(seen.snapshots))
+            unit.progress = progress
         self._consider(units, seen)
 
     def plan_late(self, units: Sequence[Unit], seen: Seen) -> None:
@@ -218,8 +219,9 @@ class Task:
         again = [unit for unit in units if unit.step.do == "list"]
         if again:
             full = self.read(disk_ids=(unit.disk_id for unit in again))
+            both = Seen({**seen.snapshots, **full.snapshots}, seen.disks | full.disks)
             for unit in again:
-                unit.consider(Seen({**seen.snapshots, **full.snapshots}, seen.disks | full.disks), now)
+                unit.consider(both, now)
 
     def _send(self, unit: Unit) -> Sent:
         step = unit.step

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import (
@@ -25,6 +26,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import 
     parsed,
     printable,
     request_id,
+    retry_after,
 )
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline, growing
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
@@ -51,6 +53,8 @@ REQUEST_ID_HEADER = "X-UCLOUD-REQUEST-UUID"
 """The header from which the vendor's SDKs of 2026 read the id of a request."""
 
 Params = Mapping[str, Any]
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 class UnsettledListingError(UCloudStackError):
@@ -109,19 +113,32 @@ class Pace:
             self._clock.sleep(turn - now)
         return pace
 
-    def slower(self, pace: int) -> None:
-        """A call was rejected because of too many requests."""
+    def slower(self, pace: int, retry_after: float = 0.0) -> None:
+        """A call was rejected because of too many requests. ``retry_after``: for how many seconds the API wants none at all."""
         with self._lock:
             if pace == self._cuts:
                 self._cuts += 1
                 self._gap = min(max(self.MIN_GAP, self._gap * 2), self.MAX_GAP)
-                self._next = max(self._next, self._clock.now() + self._gap)
+                retry_after = max(retry_after, self._gap)
+            self._next = max(self._next, self._clock.now() + retry_after)
 
     def faster(self, pace: int) -> None:
         """A call was not rejected because of too many requests."""
         with self._lock:
             if pace == self._cuts:
                 self._gap = self._gap * 0.9 if self._gap > self.MIN_GAP / 4 else 0.0
+
+
+def side_by_side(job: Callable[[Item], Outcome], items: Iterable[Item], at_once: int) -> Iterator[Outcome]:
+    """What ``job`` returns for each item, in their order. After a break, or an error, no other one is begun."""
+    running: deque[Future[Outcome]] = deque()
+    with ThreadPoolExecutor(max_workers=at_once) as threads:
+        for item in items:
+            if len(running) == at_once:
+                yield running.popleft().result()
+            running.append(threads.submit(job, item))
+        while running:
+            yield running.popleft().result()
 
 
 class Client:
@@ -146,8 +163,8 @@ class Client:
             self.calls[action] += 1
         try:
             answer = self._exchange(action, params)
-        except TooFrequentError:
-            self._pace.slower(pace)
+        except TooFrequentError as error:
+            self._pace.slower(pace, error.retry_after)
             raise
         self._pace.faster(pace)
         return answer
@@ -169,28 +186,31 @@ class Client:
         raise AssertionError("growing() does not end")
 
     def listing(
-        self, action: str, params: Params, key: str, deadline: Deadline, max_pages: int | None = None
+        self, action: str, params: Params, key: str, deadline: Deadline, max_pages: int | None = None, at_once: int = 1
     ) -> list[dict[str, Any]] | None:
         """All entries of a list, each with its ``key``; None if that takes more than ``max_pages`` pages after the first.
 
         Each page starts with the last entry of the previous one. If that overlap or the total differs, the list has changed
-        and is read again. Raises UnsettledListingError if it changes every time, otherwise as :meth:`read`.
+        and is read again. ``at_once``: how many of the pages after the first are read side by side. Raises UnsettledListingError if it
+        changes every time, otherwise as :meth:`read`.
         """
         last_moment = self.clock.now() + self.config.request_timeout  # a listing that starts at the deadline may still finish
+
+        def page_at(offset: int) -> tuple[int, list[dict[str, Any]]]:
+            if not deadline.left and self.clock.now() > last_moment:
+                raise UnknownOutcomeError(f"{action}: the task timed out before all pages of the list were read.")
+            return self._page(action, params, offset, deadline)
+
         for attempt in range(LISTING_ATTEMPTS):
             if attempt:
                 deadline.pause(0.5 * attempt)
             total, entries = self._page(action, params, 0, deadline)
-            first_page = len(entries)
-            if max_pages is not None and total - first_page > max_pages * max(first_page - 1, 0):
+            new = len(entries) - 1  # what each page adds to the one before
+            if max_pages is not None and total - len(entries) > max_pages * max(new, 0):
                 return None
             if total > MAX_ENTRIES:
                 raise FatalError(f"{action}: the list has {total} entries, more than {MAX_ENTRIES}: select fewer, by their ids.")
-            while 1 < len(entries) < total:
-                if not deadline.left and self.clock.now() > last_moment:
-                    raise UnknownOutcomeError(f"{action}: the task timed out before all pages of the list were read.")
-                offset = len(entries) - 1
-                now_total, page = self._page(action, params, offset, deadline)
+            for now_total, page in side_by_side(page_at, range(new, total - 1, new) if new > 0 else (), at_once):
                 if now_total != total or len(page) < 2 or page[0].get(key) != entries[-1].get(key):
                     break
                 entries += page[1:]
@@ -200,10 +220,9 @@ class Client:
 
     def by_ids(self, action: str, ids_name: str, ids: Sequence[str], key: str, deadline: Deadline) -> list[dict[str, Any]]:
         """The existing entries of these ids, and no others, 100 ids per call. Raises as :meth:`listing`."""
-        found: list[dict[str, Any]] = []
-        for start in range(0, len(ids), PAGE):
-            found += self._some_by_ids(action, ids_name, list(ids[start : start + PAGE]), key, deadline)
-        return found
+        groups = [list(ids[start : start + PAGE]) for start in range(0, len(ids), PAGE)]
+        found = side_by_side(lambda some: self._some_by_ids(action, ids_name, some, key, deadline), groups, self.config.parallelism)
+        return [entry for entries in found for entry in entries]
 
     def _some_by_ids(self, action: str, ids_name: str, ids: list[str], key: str, deadline: Deadline) -> list[dict[str, Any]]:
         try:
@@ -240,8 +259,9 @@ class Client:
                 f"{action}: {config.api_url} redirects to {host or 'another page'}, which is probably a login page. "
                 "Check api_url: it is the URL of the API itself, usually https://console.<customer>/api."
             )
+        wait = retry_after(headers.get("Retry-After", ""), self.clock.wall())
         if status == 429:
-            raise TooFrequentError(f"{action}: too many requests (HTTP status 429). This is usually temporary.")
+            raise TooFrequentError(f"{action}: too many requests (HTTP status 429). This is usually temporary.", retry_after=wait)
         answer = parsed(body, form["Signature"])
         answer.request_id = request_id(headers.get(REQUEST_ID_HEADER, ""), secrets)
         ret_code = whole_number(answer.get("RetCode"))
@@ -250,7 +270,10 @@ class Client:
         started = status in (408, 499) or status >= 500
         if ret_code and not started:
             message = answer.get("Message")
-            raise refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "", answer.request_id)
+            error = refusal(action, ret_code, printable(message, secrets) if isinstance(message, str) else "", answer.request_id)
+            if isinstance(error, TooFrequentError):
+                error.retry_after = wait
+            raise error
         unexpected = f"{action}: {excerpt(status, body, secrets)}"
         if answer.request_id:
             unexpected += f" The platform keeps it as request {answer.request_id}."

@@ -36,7 +36,14 @@ class RefusedError(UCloudStackError):
 
 
 class TooFrequentError(RefusedError):
-    """The API rejects the request because there are too many."""
+    """The API rejects the request because there are too many.
+
+    ``retry_after``: for how many seconds it wants none, 0 if it does not say.
+    """
+
+    def __init__(self, msg: str, ret_code: int | None = None, request_id: str | None = None, retry_after: float = 0.0) -> None:
+        super().__init__(msg, ret_code, request_id)
+        self.retry_after = retry_after
 
 
 class WrongStateError(RefusedError):

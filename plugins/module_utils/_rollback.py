@@ -69,7 +69,7 @@ def preflight_rollback(
         return step
     if target.meaning is SnapshotState.ROLLING_BACK:
         return _joined(step, marker_name, None if backups else backup_name)
-    rolling = [each for each in seen.snapshots.values() if each.disk_id == disk_id and each.meaning is SnapshotState.ROLLING_BACK]
+    rolling = [each for each in seen.of_disk(disk_id) if each.meaning is SnapshotState.ROLLING_BACK]
     if rolling:
         return failed(step, f"the disk is being rolled back to another snapshot, {rolling[0]}")
     step = _with_disk(step, disk, home)

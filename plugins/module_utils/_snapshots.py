@@ -8,11 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer, read_entries
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError, side_by_side
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NotFoundError, UnknownOutcomeError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, is_id
@@ -50,7 +49,7 @@ def by_ids(client: Client, snapshot_ids: Sequence[str], deadline: Deadline) -> l
 
 def everything(client: Client, deadline: Deadline) -> list[Snapshot]:
     """All snapshots visible to the key. Raises as :meth:`Client.listing`."""
-    return _records(_listing(client, {}, deadline) or [])
+    return _records(_listing(client, {}, deadline, at_once=client.config.parallelism) or [])
 
 
 def of_disks(client: Client, disk_ids: Iterable[str], deadline: Deadline) -> list[Snapshot]:
@@ -58,16 +57,16 @@ def of_disks(client: Client, disk_ids: Iterable[str], deadline: Deadline) -> lis
 
     A disk that does not exist has none. Raises as :meth:`Client.listing`.
     """
-    wanted = list(dict.fromkeys(disk_ids))
+    wanted = dict.fromkeys(disk_ids)
     if len(wanted) > 1:
         try:
-            entries = _listing(client, {}, deadline, max_pages=len(wanted))
+            entries = _listing(client, {}, deadline, max_pages=len(wanted), at_once=client.config.parallelism)
         except UnsettledListingError:
             entries = None  # a busy account; the list of a single disk is shorter and changes less often
         if entries is not None:
             return [snapshot for snapshot in _records(entries) if snapshot.disk_id in wanted]
-    with ThreadPoolExecutor(max_workers=client.config.parallelism) as threads:
-        return [snapshot for found in threads.map(lambda disk_id: _of_disk(client, disk_id, deadline), wanted) for snapshot in found]
+    found = side_by_side(lambda disk_id: _of_disk(client, disk_id, deadline), wanted, client.config.parallelism)
+    return [snapshot for snapshots in found for snapshot in snapshots]
 
 
 def _of_disk(client: Client, disk_id: str, deadline: Deadline) -> list[Snapshot]:
@@ -78,8 +77,10 @@ def _of_disk(client: Client, disk_id: str, deadline: Deadline) -> list[Snapshot]
     return [snapshot for snapshot in _records(entries) if snapshot.disk_id == disk_id]
 
 
-def _listing(client: Client, params: dict[str, Any], deadline: Deadline, max_pages: int | None = None) -> list[dict[str, Any]] | None:
-    return client.listing("DescribeSnapshot", params, "SnapshotID", deadline, max_pages)
+def _listing(
+    client: Client, params: dict[str, Any], deadline: Deadline, max_pages: int | None = None, at_once: int = 1
+) -> list[dict[str, Any]] | None:
+    return client.listing("DescribeSnapshot", params, "SnapshotID", deadline, max_pages, at_once)
 
 
 def _records(entries: Iterable[dict[str, Any]]) -> list[Snapshot]:

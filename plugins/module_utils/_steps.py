@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Snapshot, by_age
@@ -54,10 +55,21 @@ class Seen:
     snapshots: Mapping[str, Snapshot]
     disks: frozenset[str]
 
+    @cached_property
+    def _by_disk(self) -> Mapping[str, list[Snapshot]]:
+        """Each unit of a task asks for those of its disk."""
+        found: dict[str, list[Snapshot]] = {}
+        for snapshot in sorted(self.snapshots.values(), key=by_age):
+            found.setdefault(snapshot.disk_id, []).append(snapshot)
+        return found
+
+    def of_disk(self, disk_id: str) -> Sequence[Snapshot]:
+        """The disk's snapshots, oldest first."""
+        return self._by_disk.get(disk_id, [])
+
     def named(self, disk_id: str, name: str) -> list[Snapshot]:
         """The disk's snapshots of exactly this name, oldest first."""
-        found = (s for s in self.snapshots.values() if s.disk_id == disk_id and s.name == name)
-        return sorted(found, key=by_age)
+        return [each for each in self.of_disk(disk_id) if each.name == name]
 
 
 @dataclass(frozen=True)

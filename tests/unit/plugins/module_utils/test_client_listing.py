@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, UnsettledListingError, side_by_side
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError, NotFoundError, UnknownOutcomeError
 from emulator.server import Emulator
 
@@ -87,6 +88,41 @@ def test_a_list_that_changes_is_read_again(
     found = listed(connect(endpoint(listing).url), ticks)
     assert found == listing.entries
     assert listing.offsets.count(0) == 2 and len(ticks.sleeps) == 1
+
+
+def test_pages_are_read_side_by_side(connect: Connect, endpoint: Serve, ticks: Any) -> None:
+    """After the first page, no page is answered before three are asked for."""
+    listing, three = Listing(ids(397)), threading.Barrier(3)
+
+    def answer(request: Any) -> dict[str, Any]:
+        if request.form["Offset"] != "0":
+            three.wait(30)
+        return listing(request)
+
+    entries = connect(endpoint(answer).url).listing(ACTION, {}, KEY, ticks.deadline(), at_once=3)
+    assert [entry[KEY] for entry in entries or []] == ids(397) and sorted(listing.offsets) == [0, 99, 198, 297]
+
+
+@pytest.mark.parametrize("moment", [2, 3, 4])
+def test_a_list_that_changes_while_pages_are_read_side_by_side_is_read_again(
+    connect: Connect, endpoint: Serve, ticks: Any, moment: int
+) -> None:
+    listing = Listing(ids(397), changes={moment: lambda entries: entries.insert(0, "new")})
+    entries = connect(endpoint(listing).url).listing(ACTION, {}, KEY, ticks.deadline(), at_once=3)
+    assert [entry[KEY] for entry in entries or []] == ["new", *ids(397)]
+
+
+def test_what_is_not_asked_for_is_not_begun() -> None:
+    begun: list[int] = []
+
+    def job(item: int) -> int:
+        begun.append(item)
+        return item
+
+    for item in side_by_side(job, range(100), 3):
+        if item == 5:
+            break
+    assert sorted(begun) == list(range(len(begun))) and len(begun) <= 9
 
 
 def test_an_overlap_that_moved_is_noticed_though_the_total_is_the_same(connect: Connect, endpoint: Serve, ticks: Any) -> None:

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 import pytest
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import retry_after
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Pace
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock, Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import TooFrequentError
@@ -108,6 +109,47 @@ def test_a_write_waits_for_its_turn(connect: Callable[..., Client], endpoint: Ca
         client.call("CreateSnapshot", {})
     client.call("CreateSnapshot", {})
     assert ticks.sleeps == pytest.approx([0.1])
+
+
+@pytest.mark.parametrize("under_way", [0, 16])
+def test_no_call_is_made_before_the_api_wants_one(pace: Pace, ticks: Any, under_way: int) -> None:
+    """Even if only a call of the pace before was told so."""
+    calls = [pace.wait(FOREVER) for _turn in range(1 + under_way)]
+    for each in calls[1:]:
+        pace.slower(each)
+    pace.slower(calls[0], retry_after=7)
+    pace.wait(FOREVER)
+    assert ticks.sleeps == pytest.approx([7])
+    pace.slower(pace.wait(FOREVER), retry_after=600)
+    with pytest.raises(TooFrequentError, match="would time out"):
+        pace.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        ("7", 7),
+        ("Thu, 01 Jan 1970 00:01:00 GMT", 60),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("", 0),
+        ("soon", 0),
+        ("-7", 0),
+        ("1.5", 0),
+        ("\u0661", 0),
+        ("9" * 31, 0),
+        ("Thu, 01 Jan 10000 00:01:00 GMT", 0),
+    ],
+)
+def test_header_of_a_refusal(header: str, seconds: float) -> None:
+    assert retry_after(header, 0.0) == seconds
+
+
+def test_client_waits_as_long_as_the_api_wants(cloud: Emulator, connect: Callable[..., Client], ticks: Any) -> None:
+    client = connect(cloud.api_url, public_key=cloud.public_key, private_key=cloud.private_key)
+    cloud.add_faults({"action": "DescribeSnapshot", "kind": "http_status", "status": 429, "retry_after": 7, "count": 1})
+    assert client.read("DescribeSnapshot", {}, ticks.deadline())["RetCode"] == 0
+    assert ticks.elapsed == pytest.approx(7)
 
 
 @pytest.mark.parametrize(("rate", "clients"), [(5, 16), (5, 64), (1, 16), (20, 16), (5, 1)])
