@@ -13,7 +13,7 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration sanity lint floor soak fuzz bench-roles clean
+.PHONY: help demo test unit integration sanity lint floor soak fuzz bench bench-roles clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ soak: $(NOX) ## fault injection: thousands of tasks against a faulty cloud
 	$(RUN)
 
 fuzz: $(NOX) ## unexpected API responses, 100 times as many as in `make unit`, with new inputs each time
+	$(RUN)
+
+bench: $(NOX) ## what one task takes for 1 to 5,000 disks
 	$(RUN)
 
 bench-roles: $(NOX) ## what the roles cost with 20 to 500 hosts

@@ -52,6 +52,10 @@ class EmulatorProcess:
         connection: dict[str, str] = json.loads(ready)
         return connection
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL."""
         with self._process:
@@ -104,7 +108,7 @@ class Cloud:
         from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
         given = self.connection
-        config = Config(given["api_url"], given["public_key"], given["private_key"], given["region"])
+        config = Config(given["api_url"], given["public_key"], given["private_key"], given["region"], ca_path=given.get("ca_path"))
         return Client(config).call(action, params)
 
     def disk(self, name: str) -> dict[str, str]:

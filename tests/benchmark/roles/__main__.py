@@ -15,12 +15,11 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import support.collection  # noqa: F401, pylint: disable=unused-import
-
-from benchmark import figures
-from benchmark.plays import ROLES, measure, stand
+from benchmark.roles import figures
+from benchmark.roles.plays import ROLES, measure, stand
 
 
 def _count(text: str) -> int:

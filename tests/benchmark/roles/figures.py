@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from benchmark.tables import table
+
 DEBUG = "debug"
 """The name of the measurement of plain debug tasks, which gives the unit."""
 DEBUG_TASKS = 10
@@ -158,20 +160,6 @@ def profile(run: Run, limit: int = 25) -> str:
         same = [step for step in run.steps if step.name == name]
         cells.append((f"{seconds:.2f}", f"{seconds / total:.0%}", f"{len(same)}", f"{sum(step.hosts for step in same)}", name))
     return table(("seconds", "share", "times", "hosts", "task"), cells)
-
-
-def table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Columns of numbers to the right, those of words to the left."""
-    lines = [header, *cells]
-    columns = list(zip(*lines, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    words = [any(cell[:1].isalpha() for cell in column[1:]) for column in columns]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if is_words else cell.rjust(width) for cell, width, is_words in zip(line, widths, words, strict=True)
-        ).rstrip()
-        for line in lines
-    )
 
 
 def as_json(found: Iterable[Row], runs: Mapping[int, Mapping[str, Sequence[Run]]]) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
+from benchmark.roles.figures import DEBUG, DEBUG_TASKS, Run, steps
 from support import stage
 from support.collection import COLLECTIONS
-
-from benchmark.figures import DEBUG, DEBUG_TASKS, Run, steps
 
 SECONDS = ("--snapshot-seconds", "0.1", "--rollback-seconds", "0.1")
 """How long the emulated cloud works on a snapshot and on a rollback: next to nothing, so that the roles are measured."""
@@ -57,6 +56,7 @@ class Stand:
         book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, **keywords}]))
         environment = {
             **self._cloud.environment,
+            **stage.WITH_FILES,
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": "stopwatch",
             "STOPWATCH_FILE": str(record),

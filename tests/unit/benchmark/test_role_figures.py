@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from benchmark import figures
-from benchmark.figures import DEBUG, Growth, Row, Run, Step
-from benchmark.plays import measure
+from benchmark.roles import figures
+from benchmark.roles.figures import DEBUG, Growth, Row, Run, Step
+from benchmark.roles.plays import measure
 
 
 def run(seconds: float, tasks: int = 1, calls: int = 0) -> Run:

@@ -1,0 +1,114 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tasks that are measured: one task over many disks of an emulated cloud, in a playbook of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+from benchmark.modules.figures import PING, Cloud, Run
+from emulator.state import TRANSITION_SECONDS
+from support import stage
+from support.collection import COLLECTIONS
+
+CLOUD = Cloud(latency=0.05, snapshot=3, rollback=3, short=TRANSITION_SECONDS)
+TASKS = (PING, "create", "repeat", "info", "rollback", "delete")
+"""In the order in which they find what they need."""
+NAME, MARKER = "benchmark", "benchmark-marker"
+
+
+class Stand:
+    """Some detached disks in an emulated cloud, and the playbooks that work on all of them."""
+
+    def __init__(self, cloud: stage.Cloud, folder: Path, disks: int, parallelism: int) -> None:
+        self._cloud, self._folder = cloud, folder
+        with ThreadPoolExecutor(32) as pool:
+            self._disk_ids = [disk["disk_id"] for disk in pool.map(cloud.disk, (f"disk-{number}" for number in range(disks)))]
+        self._parallelism = parallelism
+
+    def run(self, task: str) -> Run:
+        """Run the playbook of one task. Raises RuntimeError if it fails."""
+        book = self._folder / f"{task}.yml"
+        book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [self._task(task)]}]))
+        environment = {**self._cloud.environment, **stage.WITH_FILES}
+        self._cloud.control("calls", "DELETE")
+        emulator, output = psutil.Process(self._cloud.process.pid), self._folder / f"{task}.txt"
+        busy, began = sum(emulator.cpu_times()[:2]), time.monotonic()
+        with output.open("w") as printed:
+            process = stage.start_playbook(book, COLLECTIONS, environment, {}, output=printed)
+            _pid, status, used = os.wait4(process.pid, 0)  # what it used, with all processes that it waited for
+        seconds = time.monotonic() - began
+        busy = sum(emulator.cpu_times()[:2]) - busy
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            raise RuntimeError(f"the task {task} failed:\n{output.read_text()[-3000:]}")
+        calls = Counter(call["action"] for call in self._cloud.control("calls"))
+        if task == "delete":
+            self._delete_markers()
+        return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, calls, busy)
+
+    def _task(self, task: str) -> dict[str, Any]:
+        if task == PING:
+            return {"ansible.builtin.ping": {}}
+        if task == "info":
+            return {"ucloudstack.cloud.snapshot_info": self._connection()}
+        acting = {**self._connection(), "parallelism": self._parallelism}
+        if task == "rollback":
+            snapshots = [each["id"] for each in self._cloud.control("state")["snapshots"] if each["name"] == NAME]
+            return {"ucloudstack.cloud.snapshot_rollback": {**acting, "snapshot_ids": snapshots, "marker_name": MARKER}}
+        state = "absent" if task == "delete" else "present"
+        return {"ucloudstack.cloud.snapshot": {**acting, "state": state, "name": NAME, "disk_ids": self._disk_ids}}
+
+    def _connection(self) -> dict[str, Any]:
+        return {"ca_path": self._cloud.connection["ca_path"]} if "ca_path" in self._cloud.connection else {}
+
+    def _delete_markers(self) -> None:
+        """Every round finds the same cloud."""
+        snapshots = [each["id"] for each in self._cloud.control("state")["snapshots"]]
+        with ThreadPoolExecutor(32) as pool:
+            list(pool.map(lambda snapshot: self._cloud.call("DeleteSnapshot", SnapshotID=snapshot), snapshots))
+        while self._cloud.control("state")["snapshots"]:
+            time.sleep(0.1)
+
+
+@contextmanager
+def stand(folder: Path, disks: int, parallelism: int, *arguments: str) -> Iterator[Stand]:
+    """Run an emulator, with further arguments, for so many disks."""
+    folder.mkdir()
+    pace = ("--latency-ms", str(CLOUD.latency * 1000), "--snapshot-seconds", str(CLOUD.snapshot), "--rollback-seconds", str(CLOUD.rollback))
+    with stage.emulator(folder / "cloud", *pace, *arguments) as cloud:
+        yield Stand(cloud, folder, disks, parallelism)
+
+
+def measure(ready: Stand, repeats: int) -> dict[str, list[Run]]:
+    """Run all tasks in turn, so often."""
+    runs: dict[str, list[Run]] = {task: [] for task in TASKS}
+    for _repeat in range(repeats):
+        for task, each in runs.items():
+            each.append(ready.run(task))
+            print(f"  {task}: {each[-1].seconds:.2f} s", flush=True)
+    return runs
+
+
+def seconds_of_import(repeats: int = 5) -> float:
+    """What the import of requests takes, beyond the start of Python."""
+    took: Mapping[str, list[float]] = {"pass": [], "import requests": []}
+    for _repeat in range(repeats):
+        for code, each in took.items():
+            began = time.monotonic()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            each.append(time.monotonic() - began)
+    return median(took["import requests"]) - median(took["pass"])
