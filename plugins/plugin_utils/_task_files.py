@@ -45,10 +45,12 @@ def missing_files(playbook_dir: str, names: Iterable[str]) -> str:
 
 def _fault(path: str, folders: Sequence[str], seen: frozenset[str] = frozenset()) -> str:
     """What is wrong with a task file. ``folders``: where the files that led to it look for others, that of the playbook last."""
-    if Path(path).read_bytes().startswith(b"$ANSIBLE_VAULT"):
-        return ""
     try:
+        if Path(path).read_bytes().startswith(b"$ANSIBLE_VAULT"):
+            return ""
         tasks = DataLoader().load_from_file(path)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."
     except AnsibleError as error:
         return f"{path} cannot be parsed: {_line(error)}"
     if tasks and not isinstance(tasks, list):
@@ -91,8 +93,8 @@ def _loads(task: Mapping[str, Any]) -> tuple[str, str] | None:
     for action, arguments in NAMED_BY.items():
         given = next((task[prefix + action] for prefix in ("", "ansible.builtin.", "ansible.legacy.") if prefix + action in task), None)
         if given is not None:
-            given = parse_kv(given) if isinstance(given, str) else given
-            return action, next((given[argument] for argument in arguments if given.get(argument)), "")
+            given = parse_kv(given) if isinstance(given, str) else given if isinstance(given, Mapping) else {}
+            return action, next((str(given[argument]) for argument in arguments if given.get(argument)), "")
     Task.load({"collections": ["ucloudstack.cloud"], **task}, loader=DataLoader())
     return None
 
@@ -107,7 +109,7 @@ def _role_exists(name: str, folders: Sequence[str]) -> bool:
         namespace, collection, *rest = name.split(".")
         try:
             package = importlib.util.find_spec(f"ansible_collections.{namespace}.{collection}")
-        except ModuleNotFoundError:
+        except ImportError:
             package = None
         if package and any(Path(folder, "roles", *rest).is_dir() for folder in package.submodule_search_locations or []):
             return True

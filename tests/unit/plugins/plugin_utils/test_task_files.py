@@ -55,6 +55,8 @@ def playbooks(tmp_path: Path) -> Path:
         "- {include_tasks: gone.yml, when: old}",
         "- {when: old, block: [{include_role: {name: gone}}]}",
         "- {collections: [a.b], include_role: {name: gone}}",
+        "- include_tasks: [there.yml]",  # Ansible says what is wrong with it
+        "- include_tasks:",
         "- include_tasks: patch.yml",  # ends by a condition
         "$ANSIBLE_VAULT;1.1;AES256\n6162",
         "- debug: {msg: !vault 'x'}",
