@@ -66,7 +66,7 @@ def test_one_poll_asks_for_100_ids_and_never_for_one_disk_each(cloud: Emulator, 
     ids = [cloud.state.add_snapshot(disks[number % 5], "x") for number in range(250)]
     seen = new_task(60).read(snapshot_ids=ids)
     assert set(seen.snapshots) == set(ids) and seen.disks == frozenset()
-    assert [sum("SnapshotIDs" in key for key in call["params"]) for call in cloud.calls()] == [100, 100, 50]
+    assert sorted(sum("SnapshotIDs" in key for key in call["params"]) for call in cloud.calls()) == [50, 100, 100]
 
 
 def test_listing_of_disks_is_complete_for_them_and_for_no_others(cloud: Emulator, disks: list[str], new_task: NewTask) -> None:

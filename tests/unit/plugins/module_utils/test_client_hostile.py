@@ -226,8 +226,8 @@ def test_pages_are_read_until_time_is_up(connect: Connect, endpoint: Serve, tick
 
     server = endpoint(page)
     with pytest.raises(UnknownOutcomeError, match="timed out before all pages of the list were read"):
-        _snapshots.everything(connect(server.url), ticks.deadline(95))
-    assert len(server.requests) == 10
+        _snapshots.everything(connect(server.url, parallelism=4), ticks.deadline(95))
+    assert 10 <= len(server.requests) < 10 + 4
 
 
 def test_poll_that_starts_at_the_deadline_is_finished(connect: Connect, endpoint: Serve, ticks: Any) -> None:
