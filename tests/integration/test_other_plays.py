@@ -81,7 +81,9 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if "settings" in CASES[case] or "vault" in CASES[case] else pytest.mark.once) for case in CASES]
+)
 def test_works_with(fleet: Fleet, maintenance: Maintenance, tmp_path: Path, case: str) -> None:
     given = CASES[case]
     maintenance.write(patch=PATCH + given.get("patch", ""))
@@ -100,6 +102,7 @@ def test_works_with(fleet: Fleet, maintenance: Maintenance, tmp_path: Path, case
     assert (maintenance.states("case"), fleet.checksums("web2")) == ({"web1": "verified", "web2": "restored"}, before), played.stdout
 
 
+@pytest.mark.once
 def test_hosts_of_the_retry_file_are_patched_in_a_new_run(maintenance: Maintenance, tmp_path: Path) -> None:
     maintenance.settings.update(ANSIBLE_RETRY_FILES_ENABLED="true", ANSIBLE_RETRY_FILES_SAVE_PATH=str(tmp_path))
     assert maintenance("first", "--limit", "web1,web2", fails=["web2"]).returncode != 0
@@ -163,8 +166,7 @@ def writes(cloud: stage.Cloud) -> list[str]:
 
 KEYWORDS: list[dict[str, Any]] = [
     {"ignore_errors": True},
-    {"ignore_unreachable": True, "no_log": True},
-    {"throttle": 1, "environment": {"LANG": "C"}},
+    {"ignore_unreachable": True, "no_log": True, "throttle": 1, "environment": {"LANG": "C"}},
     {"any_errors_fatal": True},
 ]
 
@@ -266,7 +268,7 @@ NEIGHBOURS = ("create", "finish", "protect")
 """Files of the user that are called as files of the role."""
 
 
-@pytest.mark.parametrize("place", [".", "elsewhere"])
+@pytest.mark.parametrize("place", [".", pytest.param("elsewhere", marks=pytest.mark.once)])
 def test_task_files_find_their_own_neighbours(maintenance: Maintenance, tmp_path: Path, place: str) -> None:
     folder = tmp_path / place
     folder.mkdir(exist_ok=True)
@@ -309,6 +311,7 @@ def test_hosts_that_skip_the_role_take_no_part(fleet: Fleet, play: Play, tmp_pat
         assert "NEXT web3" in played.stdout
 
 
+@pytest.mark.once
 def test_run_id_of_a_template_is_evaluated_once(maintenance: Maintenance, tmp_path: Path) -> None:
     """Here it is the number of times that it was evaluated."""
     counted = tmp_path / "counted"

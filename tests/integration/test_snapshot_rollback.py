@@ -152,6 +152,7 @@ def test_vm_that_hangs_is_unchanged_unless_power_off_may_be_forced(
     assert fleet.checksums("web1") == {"web1": before["web1"]} and fleet.states()["web1"] == "Running"
 
 
+@pytest.mark.once
 def test_vm_with_a_disk_that_is_not_rolled_back_stays_off(fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud) -> None:
     before = created("run-7")
     for host in ("web1", "web2"):
@@ -174,6 +175,7 @@ def test_vm_with_a_disk_that_is_not_rolled_back_stays_off(fleet: Fleet, created:
     assert fleet.snapshots("ansible-run-7-r1") == sorted(fleet.disks("web1", "web2"))
 
 
+@pytest.mark.once
 def test_disk_that_cannot_be_rolled_back_does_not_delay_another_host(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
 ) -> None:
@@ -187,6 +189,7 @@ def test_disk_that_cannot_be_rolled_back_does_not_delay_another_host(
     assert "ansible-run-8-r1" in played.stdout and fleet.states()["web1"] == "Running"
 
 
+@pytest.mark.once
 def test_disks_of_a_vm_that_is_not_in_the_inventory_do_not_block_another_host(fleet: Fleet, created: Created, rollback: Rollback) -> None:
     fleet.variables["web1"] = {"ucloudstack_disk_ids": fleet.disks("web1")}
     before = created("run-13")
@@ -246,6 +249,7 @@ def test_target_has_no_default(fleet: Fleet, rollback: Rollback, cloud: stage.Cl
     assert cloud.control("calls") == []
 
 
+@pytest.mark.once
 def test_disk_left_detached_is_attached_again_before_its_vm_starts(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
 ) -> None:
@@ -260,6 +264,7 @@ def test_disk_left_detached_is_attached_again_before_its_vm_starts(
     assert order == ["StopVMInstance", *["RollbackSnapshot"] * 2, *["CreateSnapshot"] * 2, *["AttachDisk"] * 2, "StartVMInstance"]
 
 
+@pytest.mark.once
 def test_rollback_interrupted_before_a_disk_was_attached_again(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud, tmp_path: Path
 ) -> None:
