@@ -116,11 +116,12 @@ class Pace:
     def slower(self, pace: int, retry_after: float = 0.0) -> None:
         """A call was rejected because of too many requests. ``retry_after``: for how many seconds the API wants none at all."""
         with self._lock:
+            wait = retry_after
             if pace == self._cuts:
                 self._cuts += 1
                 self._gap = min(max(self.MIN_GAP, self._gap * 2), self.MAX_GAP)
-                retry_after = max(retry_after, self._gap)
-            self._next = max(self._next, self._clock.now() + retry_after)
+                wait = max(wait, self._gap)
+            self._next = max(self._next, self._clock.now() + wait)
 
     def faster(self, pace: int) -> None:
         """A call was not rejected because of too many requests."""

@@ -37,6 +37,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     vm_ids = [each["vm_id"] for each in given.values() if each["vm_id"]]
     runs = [{"run_id": str(each["run_id"]), "prefix": each["prefix"], "manifest_dir": each["manifest_dir"]} for each in given.values()]
     same = all(run == runs[0] for run in runs)
+    run_once = run_once_fault(given)
     missing = {files: missing_files(playbook_dir, files) for files in {tuple(each["files"].values()) for each in given.values()}}
     hosts = {}
     for host, each in given.items():
@@ -44,7 +45,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
         shared = vm_ids.count(each["vm_id"]) > 1
         hosts[host] = {
             **_settings(each, values),
-            "msg": run_once_fault(given)
+            "msg": run_once
             or invalid
             or _invalid(each, values)
             or missing[tuple(each["files"].values())]

@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -110,6 +111,13 @@ class Cloud:
         given = self.connection
         config = Config(given["api_url"], given["public_key"], given["private_key"], given["region"], ca_path=given.get("ca_path"))
         return Client(config).call(action, params)
+
+    def delete_snapshots(self) -> None:
+        """Delete all snapshots, and wait until they are gone."""
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda each: self.call("DeleteSnapshot", SnapshotID=each["id"]), self.control("state")["snapshots"]))
+        while self.control("state")["snapshots"]:
+            time.sleep(0.1)
 
     def disk(self, name: str) -> dict[str, str]:
         """Create a detached disk of 1 GB with unique bytes at its start; returns its id and the path of its bytes."""

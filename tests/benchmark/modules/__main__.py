@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import support.collection  # noqa: F401, pylint: disable=unused-import
+from benchmark.arguments import count
 from benchmark.modules import figures
 from benchmark.modules.tasks import CLOUD, measure, seconds_of_import, stand
 
@@ -25,22 +26,12 @@ MANY = 1000
 """From so many disks on, 32 calls are made at once instead of 16, and from five times as many on, each task is run once."""
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-_count.__name__ = "count"  # argparse quotes it
-
-
 def main() -> int:
     """Parse the arguments, measure, print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make bench", description="Measure what one task takes, against an emulated cloud.")
     counts = [1, 10, 100, MANY, 5 * MANY]
-    parser.add_argument("--disks", type=_count, nargs="+", default=counts, help=f"numbers of disks (default: {' '.join(map(str, counts))})")
-    parser.add_argument("--repeats", type=_count, default=3, help="runs of each task (default: %(default)s)")
+    parser.add_argument("--disks", type=count, nargs="+", default=counts, help=f"numbers of disks (default: {' '.join(map(str, counts))})")
+    parser.add_argument("--repeats", type=count, default=3, help="runs of each task (default: %(default)s)")
     parser.add_argument("--tls", action="store_true", help="speak HTTPS")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     arguments = parser.parse_args()

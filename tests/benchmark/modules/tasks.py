@@ -57,7 +57,7 @@ class Stand:
             raise RuntimeError(f"the task {task} failed:\n{output.read_text()[-3000:]}")
         calls = Counter(call["action"] for call in self._cloud.control("calls"))
         if task == "delete":
-            self._delete_markers()
+            self._cloud.delete_snapshots()  # the markers, so that every round finds the same cloud
         return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, calls, busy)
 
     def _task(self, task: str) -> dict[str, Any]:
@@ -74,14 +74,6 @@ class Stand:
 
     def _connection(self) -> dict[str, Any]:
         return {"ca_path": self._cloud.connection["ca_path"]} if "ca_path" in self._cloud.connection else {}
-
-    def _delete_markers(self) -> None:
-        """Every round finds the same cloud."""
-        snapshots = [each["id"] for each in self._cloud.control("state")["snapshots"]]
-        with ThreadPoolExecutor(32) as pool:
-            list(pool.map(lambda snapshot: self._cloud.call("DeleteSnapshot", SnapshotID=snapshot), snapshots))
-        while self._cloud.control("state")["snapshots"]:
-            time.sleep(0.1)
 
 
 @contextmanager

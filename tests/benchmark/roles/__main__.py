@@ -18,15 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import support.collection  # noqa: F401, pylint: disable=unused-import
+from benchmark.arguments import count
 from benchmark.roles import figures
 from benchmark.roles.plays import ROLES, measure, stand
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
 
 
 def _target(text: str) -> tuple[str, float]:
@@ -36,15 +30,15 @@ def _target(text: str) -> tuple[str, float]:
     return role, float(tasks)
 
 
-_count.__name__, _target.__name__ = "count", "target"  # argparse quotes them
+_target.__name__ = "target"  # argparse quotes it
 
 
 def main() -> int:
     """Parse the arguments, measure, print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make bench-roles", description="Measure what the roles cost, against an emulated cloud.")
-    parser.add_argument("--hosts", type=_count, nargs="+", default=[20, 100, 300, 500], help="numbers of hosts (default: 20 100 300 500)")
-    parser.add_argument("--forks", type=_count, default=10, help="forks of ansible-playbook (default: %(default)s)")
-    parser.add_argument("--repeats", type=_count, default=3, help="runs of a play that takes less than 30 s (default: %(default)s)")
+    parser.add_argument("--hosts", type=count, nargs="+", default=[20, 100, 300, 500], help="numbers of hosts (default: 20 100 300 500)")
+    parser.add_argument("--forks", type=count, default=10, help="forks of ansible-playbook (default: %(default)s)")
+    parser.add_argument("--repeats", type=count, default=3, help="runs of a play that takes less than 30 s (default: %(default)s)")
     parser.add_argument("--target", type=_target, nargs="+", default=[], metavar="ROLE=TASKS", help="debug tasks per host to compare with")
     parser.add_argument("--profile", action="store_true", help="print the seconds of each task of the first run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")

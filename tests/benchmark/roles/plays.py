@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from benchmark.roles.figures import DEBUG, DEBUG_TASKS, Run, steps
@@ -73,17 +72,9 @@ class Stand:
             raise RuntimeError(f"the play of {measurement} failed with exit status {status}:\n{output.read_text()[-3000:]}")
         recorded = json.loads(record.read_text())
         done = steps(recorded)
-        self._delete_snapshots()
+        self._cloud.delete_snapshots()  # every run finds the same cloud
         cpu_seconds = total - recorded["start_cpu_seconds"]
         return Run(sum(step.seconds for step in done), cpu_seconds, recorded["peak_kib"] / 1024, calls, done)
-
-    def _delete_snapshots(self) -> None:
-        """Every run finds the same cloud."""
-        snapshots = [each["id"] for each in self._cloud.control("state")["snapshots"]]
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(lambda snapshot: self._cloud.call("DeleteSnapshot", SnapshotID=snapshot), snapshots))
-        while self._cloud.control("state")["snapshots"]:
-            sleep(0.1)
 
 
 @contextmanager
