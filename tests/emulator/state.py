@@ -819,7 +819,9 @@ class State:
             values.append(json.dumps(list(ids)))
         query = f"SELECT id FROM {table} WHERE {' AND '.join(conditions)} ORDER BY rowid DESC"
         with self._lock:
-            return [row["id"] for row in self._db.execute(query, values)]
+            found = self._db.cursor()
+            found.row_factory = None  # plain tuples: a page of a long list needs all ids before it
+            return [each for (each,) in found.execute(query, values)]
 
     def _set_disk_status(self, disk_id: str, status: DiskStatus) -> None:
         self._db.execute("UPDATE disks SET status = ? WHERE id = ?", (status, disk_id))

@@ -119,11 +119,16 @@ class Cloud:
         while self.control("state")["snapshots"]:
             time.sleep(0.1)
 
-    def disk(self, name: str) -> dict[str, str]:
-        """Create a detached disk of 1 GB with unique bytes at its start; returns its id and the path of its bytes."""
-        disk_id = self.call("CreateDisk", SetType="StorageHDD", Name=name, DiskSpace=1, ChargeType="Month")["DiskID"]
+    def empty_disk(self, name: str) -> str:
+        """Create a detached disk of 1 GB; returns its id."""
+        disk_id: str = self.call("CreateDisk", SetType="StorageHDD", Name=name, DiskSpace=1, ChargeType="Month")["DiskID"]
         while self.call("DescribeDisk", DiskIDs=[disk_id])["Infos"][0]["DiskStatus"] not in ("Unbound", "Detached"):
             time.sleep(0.05)
+        return disk_id
+
+    def disk(self, name: str) -> dict[str, str]:
+        """Create a detached disk of 1 GB with unique bytes at its start; returns its id and the path of its bytes."""
+        disk_id = self.empty_disk(name)
         image = self.state_dir / "disks" / f"{disk_id}.img"
         with image.open("r+b") as data:
             data.write(hashlib.shake_256(name.encode()).digest(4 * MIB))

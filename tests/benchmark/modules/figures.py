@@ -17,6 +17,8 @@ PING = "ping"
 """The name of the measurement of a playbook with one ``ping``: what Ansible itself needs."""
 PAGE = 100
 """Entries of a list in one response (API guide 5.2)."""
+LISTED_AT_ONCE = 16
+"""Pages that ``snapshot_info`` reads side by side; it has no option for that."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,15 @@ def limit(task: str, disks: int, parallelism: int, cloud: Cloud, ping: float, im
     """The fewest seconds that a playbook with this task can take.
 
     A ``ping`` playbook, the import of requests, one list, all writes of all disks with so many at once, one poll after each, and what the
-    cloud itself needs. ``info`` lists as many snapshots as there are disks, the pages after the first side by side.
+    cloud itself needs. ``info`` lists two snapshots of each disk, the pages after the first side by side.
     """
     writes = ceil(disks / parallelism)
-    pages = ceil(disks / PAGE)
+    pages = ceil(2 * disks / PAGE)
     calls, seconds = {
         PING: (0, 0.0),
         "create": (1 + writes + 1, cloud.snapshot),
         "repeat": (1, 0.0),
-        "info": (1 + ceil((pages - 1) / parallelism), 0.0),
+        "info": (1 + ceil((pages - 1) / LISTED_AT_ONCE), 0.0),
         "rollback": (1 + writes + 1 + writes + 1, cloud.rollback + cloud.snapshot),
         "delete": (1 + writes + 1, cloud.short),
     }[task]
@@ -134,6 +136,6 @@ def as_json(found: Sequence[Row], runs: Mapping[int, Mapping[str, Sequence[Run]]
     return {
         "medians": [asdict(row) for row in found],
         "runs": [
-            {"disks": disks, "task": task, **asdict(run)} for disks, tasks in runs.items() for task, each in tasks.items() for run in each
+            {"disks": disks, "task": task, **vars(run)} for disks, tasks in runs.items() for task, each in tasks.items() for run in each
         ],
     }
