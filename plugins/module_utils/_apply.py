@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -80,7 +81,17 @@ class Unit:
     @property
     def involved(self) -> list[str]:
         """The ids of all snapshots of this unit, including those that it created."""
-        return [*self.watched, *(sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id)]
+        return [*self.watched, *self.created]
+
+    @property
+    def created(self) -> list[str]:
+        """The ids of the snapshots that it created, as far as there was a response."""
+        return [sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the snapshot that it created was looked for once: the wait for it begins."""
+        return sum(snapshot_id in self.created for _at, snapshot_id, _status in self.progress.polls) == 1
 
     def sent(self, sent: Sent) -> None:
         """Record a write. Until the next poll there is nothing to do but wait."""
@@ -164,6 +175,8 @@ class Task:
         self.deadline = Deadline(client.clock, seconds)
         self.latest: dict[str, Snapshot] = {}
         self.timed_out = False
+        self._listed: dict[str, frozenset[str]] = {}
+        """The ids of all snapshots of a disk, when it was last listed completely."""
 
     def read(self, snapshot_ids: Iterable[str] = (), disk_ids: Iterable[str] = ()) -> Seen:
         """List snapshots by id, and all snapshots of disks, in as few calls as possible. Raises as :meth:`Client.listing`."""
@@ -172,6 +185,7 @@ class Task:
         found += _snapshots.of_disks(self.client, disks, self.deadline) if disks else []
         seen = Seen({each.snapshot_id: each for each in found}, frozenset(disks))
         self.latest.update(seen.snapshots)
+        self._listed.update({disk_id: frozenset(each.snapshot_id for each in seen.of_disk(disk_id)) for disk_id in disks})
         return seen
 
     def plan(self, units: Sequence[Unit], seen: Seen) -> None:
@@ -196,16 +210,24 @@ class Task:
         unlisted = [unit.disk_id for unit in units if unit.step.do == "list" or not unit.watched]
         self._consider(units, self.read((each for unit in units for each in unit.watched), unlisted))
 
+        with suppress(UCloudStackError):  # then in the end
+            self.read(disk_ids=[unit.disk_id for unit in units if unit.is_new and not self._is_compared(unit)])
+
+    def _is_compared(self, unit: Unit) -> bool:
+        """Whether the disk was listed completely after it had the snapshot that the unit created, and so with any other of its name."""
+        return self._listed.get(unit.disk_id, frozenset()).issuperset(unit.created)
+
     def duplicates(self, units: Iterable[Unit], name: str, which: str = "The newest is used.") -> list[str]:
         """Warnings about disks that have several snapshots of a name that these units created: two concurrent tasks may do that.
 
-        ``which``: which of them counts.
+        Of two such tasks, the one whose request came second is sure to see both. ``which``: which of them counts.
         """
-        disk_ids = [unit.disk_id for unit in units if any(sent.do == "create" for sent in unit.progress.sent)]
+        created = [unit for unit in units if any(sent.do == "create" for sent in unit.progress.sent)]
         try:
-            seen = self.read(disk_ids=disk_ids)
+            self.read(disk_ids=[unit.disk_id for unit in created if not self._is_compared(unit)])
         except UCloudStackError as error:
             return [f"It could not be checked whether snapshots named {name!r} were created twice: {error}"]
+        seen, disk_ids = Seen(self.latest, frozenset()), [unit.disk_id for unit in created]
         named = (seen.named(disk_id, name) for disk_id in disk_ids)
         usable = ([each for each in snapshots if each.meaning not in NEVER_USABLE and not each.automatic] for snapshots in named)
         return [warning for snapshots in usable for warning in _plan.duplicate_warnings(snapshots, which)]

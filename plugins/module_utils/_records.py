@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
@@ -31,6 +32,7 @@ LONGEST_NAME = 128
 REMARK_LENGTH = 100
 
 
+@lru_cache(maxsize=1000)  # every record of a list has the same keys
 def snake_case(key: str) -> str:
     """``DiskAttachResourceID`` → ``disk_attach_resource_id``; the s of ``SnapshotIDs`` does not start a word."""
     words = re.sub(r"([A-Z]+)([A-Z](?!s(?:[A-Z]|$))[a-z])", r"\1_\2", key)

@@ -5,8 +5,9 @@
 
 """Sends one POST over HTTP, and classifies requests that got no response. Knows neither keys nor actions.
 
-One session and one TLS context serve all threads of a task. Redirects are not followed: they lead to a login page instead of the API, and
-would turn a POST into a GET.
+One adapter of the library ``requests``, with its connections and one TLS context, serves all threads of a task. A session around it would
+take as long again for each call, to follow redirects and keep cookies: a redirect leads to a login page instead of the API, and would turn
+a POST into a GET.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -103,12 +103,14 @@ class RequestBody(io.BytesIO):
 
 
 class Transport:
-    """The HTTP session with the API, for all threads of a task."""
+    """The HTTP connections with the API, for all threads of a task."""
 
     def __init__(self, config: Config) -> None:
         """Raises EndpointError if the URL, or the CA file or directory, is unusable."""
         self._config = config
-        self._session = _session(config)
+        self._adapter = _adapter(config)
+        self._proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
+        self._request = _prepared(config.api_url)
 
     def post(self, action: str, form: bytes, secrets: Sequence[str]) -> Response:
         """Send once. Raises NotSentError, UnknownOutcomeError or EndpointError; their messages do not contain ``secrets``.
@@ -133,16 +135,12 @@ class Transport:
 
     def _try_post(self, action: str, body: RequestBody, secrets: Sequence[str]) -> Response | UCloudStackError:
         """As :meth:`post`, but returns the exception: if raised here, its chain would contain the request, and with it the signature."""
-        config = self._config
+        config, request = self._config, self._request.copy()
+        request.body = body
+        request.headers["Content-Length"] = str(len(body.getbuffer()))
+        timeout = (min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout + 1)  # post() never waits for the second
         try:
-            with self._session.post(
-                config.api_url,
-                data=body,
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-                timeout=(min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout + 1),  # post() never waits for the second
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with self._adapter.send(request, stream=True, timeout=timeout, verify=config.validate_certs, proxies=self._proxies) as response:
                 content = _body(response)
                 if len(content) > MAX_BYTES:
                     return UnknownOutcomeError(
@@ -193,21 +191,24 @@ def _exception_chain(error: BaseException | None) -> Iterable[BaseException]:
     return seen
 
 
-def _session(config: Config) -> Any:
-    scheme = _checked_scheme(config.api_url)
-    session: Any = requests.Session()
-    session.proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
-    session.trust_env = False  # ignore ~/.netrc and REQUESTS_CA_BUNDLE; the proxies are set above
-    session.get_redirect_target = lambda response: None  # otherwise requests reads the whole body of a redirect, however long
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.verify = config.validate_certs
-    session.headers.update({"User-Agent": "ansible-ucloudstack.cloud", "Accept-Encoding": "identity"})
-    if scheme == "https":
-        adapter = _context_adapter(_tls_context(config), config.parallelism)
-    else:
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism)
-    session.mount(f"{scheme}://", adapter)
-    return session
+def _prepared(api_url: str) -> Any:
+    """A request of which each call sends a copy with a body of its own."""
+    headers = {
+        "User-Agent": "ansible-ucloudstack.cloud",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    try:
+        return requests.Request("POST", api_url, headers).prepare()
+    except ValueError as error:  # the kind that requests raises for an invalid URL
+        raise EndpointError(f"{printable(api_url)} cannot be opened ({printable(str(error))}). Check api_url.") from None
+
+
+def _adapter(config: Config) -> Any:
+    if _checked_scheme(config.api_url) == "https":
+        return _context_adapter(_tls_context(config), config.parallelism)
+    return requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism)
 
 
 def _checked_scheme(api_url: str) -> str:
