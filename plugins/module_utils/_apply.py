@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _rollback, _snapshots, _vms
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _snapshots, _vms
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
@@ -27,16 +27,13 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     UnknownOutcomeError,
     WrongStateError,
 )
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._polling import Polling
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, NEVER_USABLE, DiskState, VmState, vm_state
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Do, Progress, Result, Seen, Sent, Step
 
 Decide = Callable[[Seen, Progress, float], Step]
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
-"""Seconds between two polls: a snapshot takes minutes, but a small one seconds."""
-SHARE_OF_THE_WAIT = 0.09
-"""The part of the time waited so far that passes until the next poll. So what is done is noticed 4.5 % late, on average."""
 UNSTABLE_DISK = 5000
 """RetCode of 2.x for a disk that is busy, which is temporary even if its state does not show it, and for a lost one, which is not."""
 
@@ -116,8 +113,7 @@ def until_done(
 
     ``poll`` gives every unit its next step; ``stop_waiting`` ends units for the given reason.
     """
-    clock, trouble = deadline.clock, ""
-    since = clock.now()
+    polling, trouble = Polling(deadline), ""
     while todo := [unit for unit in units if unit.step.do != "done"]:
         if not deadline.left:
             stop_waiting(todo, f"timed out after {deadline.seconds:g} s{trouble}")
@@ -129,9 +125,8 @@ def until_done(
             results = list(threads.map(send, writing))
         for unit, sent in zip(writing, results):
             unit.sent(sent)
-        if any(sent.result in ("accepted", "unknown") for sent in results):
-            since = clock.now()
-        deadline.pause(min(max(SHORTEST_PAUSE, SHARE_OF_THE_WAIT * (clock.now() - since)), LONGEST_PAUSE))
+            polling.written(unit, sent)
+        polling.pause()
         try:
             poll(todo)
             trouble = ""
@@ -139,6 +134,9 @@ def until_done(
             stop_waiting(todo, str(error).rstrip("."))
         except UCloudStackError as error:  # it may be temporary, and says nothing about the work
             trouble = f", and the last poll failed: {str(error).rstrip('.')}"
+        for unit in todo:
+            if unit.step.do not in ("list", "wait"):
+                polling.ended(unit)
 
 
 def sent_once(
@@ -286,8 +284,8 @@ class Task:
                 raise RefusedError(
                     f"before the rollback is sent once more, its VM must be off, and its state is not known: {error}"
                 ) from None
-            if disk and _rollback.is_on(disk):
-                raise FatalError(f"the rollback had no response, and was not sent again because {_rollback.is_on(disk)}.")
+            if disk and disk.in_use:
+                raise FatalError(f"the rollback had no response, and was not sent again because {disk.in_use}.")
         return _snapshots.rollback(self.client, unit.disk_id, snapshot_id, self.deadline)
 
     def _stop_waiting(self, units: Sequence[Unit], why: str) -> None:

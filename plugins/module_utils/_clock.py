@@ -36,9 +36,9 @@ class Deadline:
         """Remaining seconds, never less than 0."""
         return max(0.0, self._end - self.clock.now())
 
-    def pause(self, seconds: float) -> None:
-        """Sleep for these seconds, plus or minus a quarter so that clients do not poll in step, but not past the deadline."""
-        self.clock.sleep(min(seconds * (0.75 + 0.5 * self.clock.chance()), self.left))
+    def pause(self, seconds: float, jitter: float = 0.25) -> None:
+        """Sleep for these seconds, plus or minus this part of them so that clients do not poll in step, but not past the deadline."""
+        self.clock.sleep(min(seconds * (1 - jitter + 2 * jitter * self.clock.chance()), self.left))
 
 
 def growing(first: float, factor: float, maximum: float) -> Iterator[float]:

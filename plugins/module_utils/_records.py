@@ -196,6 +196,13 @@ class Disk:
         """The meaning of the status."""
         return disk_state(self.status)
 
+    @property
+    def in_use(self) -> str:
+        """The reason why it cannot be rolled back, if its VM is on; empty if the VM is off or its state is unknown (API guide 5.3)."""
+        if not self.vm_id or not self.vm_state or vm_state(self.vm_state) is VmState.STOPPED:
+            return ""
+        return f"the disk is attached to VM {self.vm_id}, which is {self.vm_state}"
+
     @classmethod
     def from_api(cls, info: Mapping[str, Any]) -> Disk:
         """Read one entry of ``Infos`` of DescribeDisk. Raises ValueError if an id or the status is invalid."""

@@ -17,9 +17,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
     NEVER_USABLE,
     DiskState,
     SnapshotState,
-    VmState,
     snapshot_state,
-    vm_state,
 )
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Outcome, Progress, Seen, Sent, Step
 
@@ -135,15 +133,7 @@ def _with_disk(step: Step, disk: Disk | None, home: str) -> Step:
         return failed(
             step, f"the disk is attached to VM {disk.vm_id}, but attach_to is {home}: fix attach_to, or attach the disk to that VM"
         )
-    on = is_on(disk)
-    return failed(step, f"{on}: stop the VM, or detach the disk, and run the task again") if on else step
-
-
-def is_on(disk: Disk) -> str:
-    """The reason why the disk cannot be rolled back, if its VM is on; empty if the VM is off or its state is unknown."""
-    if not disk.vm_id or not disk.vm_state or vm_state(disk.vm_state) is VmState.STOPPED:  # API guide 5.3: the VM must be shut down
-        return ""
-    return f"the disk is attached to VM {disk.vm_id}, which is {disk.vm_state}"
+    return failed(step, f"{disk.in_use}: stop the VM, or detach the disk, and run the task again") if disk.in_use else step
 
 
 def _with_copies(step: Step, marker_name: str | None, backup_name: str | None) -> Step:
