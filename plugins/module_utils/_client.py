@@ -83,15 +83,17 @@ def signature(flat: Mapping[str, str], private_key: str) -> str:
 class Pace:
     """Limits the rate of the requests of all threads.
 
-    There is no limit until the API rejects a call with "too many requests". Then the gap between two calls doubles, and every
-    accepted call shrinks it again. Only calls sent at the current pace adjust it, so that calls already in progress or queued do
-    not slow it down once each.
+    There is no limit until the API rejects a call with "too many requests". Each rejection widens the gap between two calls, and every
+    accepted call narrows it again, so that the rate stays near the one that is allowed. Only calls sent at the current pace adjust it, so
+    that calls already in progress do not slow it down once each.
     """
 
-    MIN_GAP, MAX_GAP = 0.1, 10.0
+    MIN_GAP, MAX_GAP = 0.02, 10.0
+    WIDER, NARROWER = 1.3, 0.97
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._gate = threading.Lock()
         self._lock = threading.Lock()
         self._gap = 0.0
         self._next = 0.0
@@ -100,18 +102,17 @@ class Pace:
     def wait(self, max_wait: float) -> int:
         """Sleep until it is this call's turn. Returns the pace of the call, to be passed to :meth:`slower` or :meth:`faster`.
 
-        Raises TooFrequentError, without sleeping, if that would take longer than ``max_wait`` seconds.
+        Raises TooFrequentError, without sleeping any longer, if that would take longer than ``max_wait`` seconds.
         """
-        with self._lock:
-            now = self._clock.now()
-            turn = max(now, self._next)
-            if turn - now > max_wait:
-                raise TooFrequentError("the API limits the rate of requests, and the task would time out before this one could be sent.")
-            self._next = turn + self._gap
-            pace = self._cuts
-        if turn > now:
-            self._clock.sleep(turn - now)
-        return pace
+        end = self._clock.now() + max_wait
+        with self._gate:  # the others wait here, so that a new gap holds for them, too
+            while (pause := self._next - self._clock.now()) > 0:
+                if self._next > end:
+                    raise TooFrequentError("the API limits the rate of requests, and the task would time out before this one could be sent.")
+                self._clock.sleep(pause)
+            with self._lock:
+                self._next = self._clock.now() + self._gap
+                return self._cuts
 
     def slower(self, pace: int, retry_after: float = 0.0) -> None:
         """A call was rejected because of too many requests. ``retry_after``: for how many seconds the API wants none at all."""
@@ -119,7 +120,7 @@ class Pace:
             wait = retry_after
             if pace == self._cuts:
                 self._cuts += 1
-                self._gap = min(max(self.MIN_GAP, self._gap * 2), self.MAX_GAP)
+                self._gap = min(max(self.MIN_GAP, self._gap * self.WIDER), self.MAX_GAP)
                 wait = max(wait, self._gap)
             self._next = max(self._next, self._clock.now() + wait)
 
@@ -127,7 +128,7 @@ class Pace:
         """A call was not rejected because of too many requests."""
         with self._lock:
             if pace == self._cuts:
-                self._gap = self._gap * 0.9 if self._gap > self.MIN_GAP / 4 else 0.0
+                self._gap = self._gap * self.NARROWER if self._gap > self.MIN_GAP / 4 else 0.0
 
 
 def side_by_side(job: Callable[[Item], Outcome], items: Iterable[Item], at_once: int) -> Iterator[Outcome]:

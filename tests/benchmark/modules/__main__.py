@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import support.collection  # noqa: F401, pylint: disable=unused-import
 from benchmark.arguments import count
 from benchmark.modules import figures
-from benchmark.modules.tasks import CLOUD, measure, seconds_of_import, stand
+from benchmark.modules.tasks import CLOUD, LOOP, LOOPED, TASKS, measure, seconds_of_import, stand
 
 MEMORY = Path("/dev/shm")
 """A file system in memory, if there is one: each emulated snapshot is a file, and a real cloud does not wait for the disk of this machine."""
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--disks", type=count, nargs="+", default=counts, help=f"numbers of disks (default: {' '.join(map(str, counts))})")
     parser.add_argument("--repeats", type=count, default=3, help="runs of each task (default: %(default)s)")
     parser.add_argument("--tls", action="store_true", help="speak HTTPS")
+    parser.add_argument("--rate", type=count, help="let the cloud accept only so many requests a second")
+    parser.add_argument("--loop", action="store_true", help=f"also a loop over the disks, where there are at most {LOOPED}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     arguments = parser.parse_args()
     imports = seconds_of_import()
@@ -44,10 +47,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=MEMORY if MEMORY.is_dir() else None) as name:
         for disks in sorted(set(arguments.disks)):
             parallelism = 32 if disks >= MANY else 16
-            with stand(Path(name).resolve() / str(disks), disks, parallelism, *(["--tls"] if arguments.tls else [])) as ready:
+            tasks = [*TASKS, LOOP] if arguments.loop and disks <= LOOPED else TASKS
+            tls = ["--tls"] if arguments.tls else []
+            with stand(Path(name).resolve() / str(disks), disks, parallelism, arguments.rate, *tls) as ready:
                 print(f"{disks} disks:", flush=True)
-                runs[disks] = measure(ready, 1 if disks >= 5 * MANY else arguments.repeats)
-            rows += figures.rows(disks, parallelism, CLOUD, imports, runs[disks])
+                runs[disks] = measure(ready, tasks, 1 if disks >= 5 * MANY else arguments.repeats)
+            rows += figures.rows(disks, parallelism, replace(CLOUD, rate=arguments.rate), imports, runs[disks])
             if arguments.json:
                 arguments.json.write_text(json.dumps({**settings, **figures.as_json(rows, runs)}, indent=2) + "\n")
     print(f"\n{figures.costs(rows)}")

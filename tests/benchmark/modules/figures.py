@@ -23,12 +23,16 @@ LISTED_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Cloud:
-    """How fast the emulated cloud is: seconds of each call, of a snapshot, of a rollback, and of a short state such as Deleting."""
+    """How fast the emulated cloud is: seconds of each call, of a snapshot, of a rollback, and of a short state such as Deleting.
+
+    ``rate``: how many requests a second it accepts, as many of them at once; None: all.
+    """
 
     latency: float
     snapshot: float
     rollback: float
     short: float
+    rate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,19 +71,19 @@ def limit(task: str, disks: int, parallelism: int, cloud: Cloud, ping: float, im
     """The fewest seconds that a playbook with this task can take.
 
     A ``ping`` playbook, the import of requests, one list, all writes of all disks with so many at once, one poll after each, and what the
-    cloud itself needs. ``info`` lists two snapshots of each disk, the pages after the first side by side.
+    cloud itself needs. ``info`` lists two snapshots of each disk, the pages after the first side by side. If the cloud accepts only so
+    many requests a second, then the fewest that do it, 100 disks in each list and poll, take that long at least.
     """
-    writes = ceil(disks / parallelism)
-    pages = ceil(2 * disks / PAGE)
-    calls, seconds = {
-        PING: (0, 0.0),
-        "create": (1 + writes + 1, cloud.snapshot),
-        "repeat": (1, 0.0),
-        "info": (1 + ceil((pages - 1) / LISTED_AT_ONCE), 0.0),
-        "rollback": (1 + writes + 1 + writes + 1, cloud.rollback + cloud.snapshot),
-        "delete": (1 + writes + 1, cloud.short),
-    }[task]
-    return ping + (imports if task != PING else 0) + calls * cloud.latency + seconds
+    if task == PING:
+        return ping
+    pages = ceil((2 if task == "info" else 1) * disks / PAGE)
+    waits = {"create": [cloud.snapshot], "loop": [cloud.snapshot], "rollback": [cloud.rollback, cloud.snapshot], "delete": [cloud.short]}
+    writes = len(waits.get(task, []))
+    later_pages = ceil((pages - 1) / LISTED_AT_ONCE) if task == "info" else 0
+    rounds = 1 + later_pages + writes * (ceil(disks / parallelism) + 1)
+    requests = pages + writes * (disks + pages)
+    calls = max(rounds * cloud.latency, (requests - cloud.rate) / cloud.rate if cloud.rate else 0)
+    return ping + imports + calls + sum(waits.get(task, []))
 
 
 def rows(disks: int, parallelism: int, cloud: Cloud, imports: float, runs: Mapping[str, Sequence[Run]]) -> list[Row]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -28,14 +28,17 @@ from support.collection import COLLECTIONS
 CLOUD = Cloud(latency=0.05, snapshot=3, rollback=3, short=TRANSITION_SECONDS)
 TASKS = (PING, "create", "repeat", "rollback", "info", "delete")
 """In the order in which they find what they need; after the rollback, each disk has two snapshots."""
+LOOP = "loop"
+"""As create, but a loop over the disks; for no more of them than are looped over here."""
+LOOPED = 10
 NAME, MARKER = "benchmark", "benchmark-marker"
 
 
 class Stand:
     """Some detached disks in an emulated cloud, and the playbooks that work on all of them."""
 
-    def __init__(self, cloud: stage.Cloud, folder: Path, launcher: Executor, disks: int, parallelism: int) -> None:
-        self._cloud, self._folder, self._launcher = cloud, folder, launcher
+    def __init__(self, cloud: stage.Cloud, folder: Path, launcher: Executor, disks: int, parallelism: int, rate: int | None) -> None:
+        self._cloud, self._folder, self._launcher, self._rate = cloud, folder, launcher, rate
         with ThreadPoolExecutor(32) as pool:
             self._disk_ids = list(pool.map(cloud.empty_disk, (f"disk-{number}" for number in range(disks))))
         self._parallelism = parallelism
@@ -46,16 +49,21 @@ class Stand:
         book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [self._task(task)]}]))
         environment = {**self._cloud.environment, **stage.WITH_FILES}
         self._cloud.control("calls", "DELETE")
+        if self._rate:
+            self._cloud.control("faults", "POST", [{"kind": "throttle", "rate": self._rate, "burst": self._rate}])
         emulator, output = psutil.Process(self._cloud.process.pid), self._folder / f"{task}.txt"
         busy = sum(emulator.cpu_times()[:2])
         status, *used = self._launcher.submit(run_playbook, book, environment, output).result()
         busy = sum(emulator.cpu_times()[:2]) - busy
+        self._cloud.control("faults", "DELETE")
         if status:
             raise RuntimeError(f"the task {task} failed:\n{output.read_text()[-3000:]}")
         calls = Counter(call["action"] for call in self._cloud.control("calls"))
-        if task == "delete":
-            self._cloud.delete_snapshots()  # the markers, so that every round finds the same cloud
         return Run(*used, calls, busy)
+
+    def tidy_up(self) -> None:
+        """Delete what is left, so that every round finds the same cloud."""
+        self._cloud.delete_snapshots()
 
     def _task(self, task: str) -> dict[str, Any]:
         if task == PING:
@@ -66,6 +74,8 @@ class Stand:
         if task == "rollback":
             snapshots = [each["id"] for each in self._cloud.control("state")["snapshots"] if each["name"] == NAME]
             return {"ucloudstack.cloud.snapshot_rollback": {**acting, "snapshot_ids": snapshots, "marker_name": MARKER}}
+        if task == LOOP:
+            return {"ucloudstack.cloud.snapshot": {**acting, "name": NAME, "disk_ids": ["{{ item }}"]}, "loop": self._disk_ids}
         state = "absent" if task == "delete" else "present"
         return {"ucloudstack.cloud.snapshot": {**acting, "state": state, "name": NAME, "disk_ids": self._disk_ids}}
 
@@ -87,22 +97,23 @@ def run_playbook(book: Path, environment: Mapping[str, str], output: Path) -> tu
 
 
 @contextmanager
-def stand(folder: Path, disks: int, parallelism: int, *arguments: str) -> Iterator[Stand]:
-    """Run an emulator, with further arguments, for so many disks."""
+def stand(folder: Path, disks: int, parallelism: int, rate: int | None, *arguments: str) -> Iterator[Stand]:
+    """Run an emulator, with further arguments, for so many disks. ``rate``: how many requests a second it accepts."""
     folder.mkdir()
     pace = ("--latency-ms", str(CLOUD.latency * 1000), "--snapshot-seconds", str(CLOUD.snapshot), "--rollback-seconds", str(CLOUD.rollback))
     launcher = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
     with launcher, stage.emulator(folder / "cloud", *pace, *arguments) as cloud:
-        yield Stand(cloud, folder, launcher, disks, parallelism)
+        yield Stand(cloud, folder, launcher, disks, parallelism, rate)
 
 
-def measure(ready: Stand, repeats: int) -> dict[str, list[Run]]:
-    """Run all tasks in turn, so often."""
-    runs: dict[str, list[Run]] = {task: [] for task in TASKS}
+def measure(ready: Stand, tasks: Sequence[str], repeats: int) -> dict[str, list[Run]]:
+    """Run the tasks in turn, so often."""
+    runs: dict[str, list[Run]] = {task: [] for task in tasks}
     for _repeat in range(repeats):
         for task, each in runs.items():
             each.append(ready.run(task))
             print(f"  {task}: {each[-1].seconds:.2f} s", flush=True)
+        ready.tidy_up()
     return runs
 
 

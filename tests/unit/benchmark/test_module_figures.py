@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from benchmark.modules import figures
@@ -26,6 +27,7 @@ def run(seconds: float, calls: int = 0) -> Run:
         ("create", 1, 16, 0.6 + 3 * 0.05 + 3),
         ("create", 100, 16, 0.6 + 9 * 0.05 + 3),
         ("create", 1000, 32, 0.6 + 34 * 0.05 + 3),
+        ("loop", 10, 16, 0.6 + 3 * 0.05 + 3),
         ("repeat", 5000, 32, 0.6 + 0.05),
         ("info", 50, 16, 0.6 + 0.05),
         ("info", 5000, 16, 0.6 + 8 * 0.05),
@@ -35,6 +37,21 @@ def run(seconds: float, calls: int = 0) -> Run:
 )
 def test_limit_is_what_ansible_and_the_cloud_need(task: str, disks: int, parallelism: int, seconds: float) -> None:
     assert figures.limit(task, disks, parallelism, CLOUD, ping=0.5, imports=0.1) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("task", "disks", "seconds"),
+    [
+        ("create", 1000, 0.6 + (10 + 1000 + 10 - 20) / 20 + 3),
+        ("rollback", 1000, 0.6 + (10 + 2 * 1010 - 20) / 20 + 7),
+        ("info", 5000, 0.6 + (100 - 20) / 20),
+        ("create", 1, 0.6 + 3 * 0.05 + 3),
+        (PING, 1000, 0.5),
+    ],
+)
+def test_limit_of_a_cloud_that_limits_requests(task: str, disks: int, seconds: float) -> None:
+    cloud = replace(CLOUD, rate=20)
+    assert figures.limit(task, disks, 32, cloud, ping=0.5, imports=0.1) == pytest.approx(seconds)
 
 
 def test_a_row_has_the_medians_and_compares_them() -> None:
