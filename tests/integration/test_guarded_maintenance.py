@@ -144,6 +144,7 @@ def test_any_errors_fatal_and_a_lost_neighbour_roll_back_no_healthy_host(
     }
 
 
+@pytest.mark.once
 def test_unreachable_batch_is_restored_by_the_playbook_and_blocks_another_run(
     fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud
 ) -> None:
@@ -172,6 +173,7 @@ def test_unreachable_batch_is_restored_by_the_playbook_and_blocks_another_run(
     assert abandoned.returncode == 0, abandoned.stdout
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("keywords", "trouble"), [({"max_fail_percentage": 10}, "fails"), ({}, "lost")])
 def test_host_that_failed_or_was_lost_stops_the_batches_after_it(
     keywords: dict[str, Any], trouble: str, fleet: Fleet, maintenance: Maintenance
@@ -182,6 +184,7 @@ def test_host_that_failed_or_was_lost_stops_the_batches_after_it(
     assert maintenance.patched == ["web2"]
 
 
+@pytest.mark.once
 def test_refused_host_rolls_back_an_unreachable_one(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     before = fleet.checksums("web2")
     maintenance.write(check="- name: Not tonight\n  ansible.builtin.fail:\n  when: inventory_hostname == 'web1'\n")
@@ -216,6 +219,7 @@ def test_unfinished_run_is_abandoned_on_demand(fleet: Fleet, maintenance: Mainte
     assert maintenance.states("old") == {"web1": "failed", "db1": "patching"}
 
 
+@pytest.mark.once
 def test_host_whose_patch_was_started_keeps_its_snapshot(fleet: Fleet, maintenance: Maintenance, cloud: stage.Cloud) -> None:
     before = fleet.checksums("web1")
     maintenance.write(patch=PATCH + "- name: End here\n  ansible.builtin.meta: end_host\n  when: inventory_hostname == 'web1'\n")

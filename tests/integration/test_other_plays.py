@@ -82,7 +82,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[] if "settings" in CASES[case] or "vault" in CASES[case] else pytest.mark.once) for case in CASES]
+    "case", [pytest.param(case, marks=[] if "settings" in CASES[case] else pytest.mark.once) for case in CASES]
 )
 def test_works_with(fleet: Fleet, maintenance: Maintenance, tmp_path: Path, case: str) -> None:
     given = CASES[case]
@@ -337,6 +337,7 @@ def test_run_ids_that_are_not_quoted(fleet: Fleet, play: Play, tmp_path: Path, r
     assert not name or fleet.snapshots(name) == sorted(fleet.disks("web1"))
 
 
+@pytest.mark.once
 def test_patch_that_snapshots_its_hosts_itself(fleet: Fleet, maintenance: Maintenance) -> None:
     before = fleet.checksums("web2")
     own = {"name": "Snapshot", **CREATE, "vars": {"snapshot_create_run_id": "theirs"}}

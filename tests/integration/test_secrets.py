@@ -220,6 +220,7 @@ def assert_all_was_done(played: subprocess.CompletedProcess[str], gate: Gate) ->
         assert said in played.stdout, "what the cloud repeated was shown"
 
 
+@pytest.mark.once
 def test_roles_with_the_keys_in_the_environment(watch: Watch, gate: Gate, fleet: Fleet) -> None:
     for run_id in ("old", "kept"):
         fleet.run(f"ansible-{run_id}")
@@ -255,6 +256,7 @@ def test_roles_with_the_keys_in_the_environment(watch: Watch, gate: Gate, fleet:
     watch.assert_nothing_leaked()
 
 
+@pytest.mark.once
 def test_exceptions_forced_at_each_layer(watch: Watch, gate: Gate) -> None:
     copy = watch.folder / "ansible_collections" / "ucloudstack" / "cloud"
     for part in ("meta", "plugins"):

@@ -77,6 +77,7 @@ def test_hosts_come_back_byte_for_byte_and_run_again(
     assert cloud.calls("RollbackSnapshot") == 4 and cloud.calls("StopVMInstance") == 2 and cloud.calls("PoweroffVMInstance") == 0
 
 
+@pytest.mark.once
 def test_second_rollback_warns_and_does_nothing_unless_again(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
 ) -> None:
@@ -94,6 +95,7 @@ def test_second_rollback_warns_and_does_nothing_unless_again(
     assert fleet.snapshots("ansible-run-2-r2") == fleet.snapshots("ansible-run-2-b2") == sorted(fleet.disks("web1"))
 
 
+@pytest.mark.once
 def test_run_is_found_in_the_cloud_when_its_manifest_is_gone(fleet: Fleet, created: Created, rollback: Rollback, tmp_path: Path) -> None:
     before = created("run-3")
     shutil.rmtree(tmp_path / "manifests")
@@ -103,6 +105,7 @@ def test_run_is_found_in_the_cloud_when_its_manifest_is_gone(fleet: Fleet, creat
     assert fleet.checksums("web1") == {"web1": before["web1"]}
 
 
+@pytest.mark.once
 def test_incomplete_run_is_refused_and_the_neighbour_comes_back(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud, tmp_path: Path
 ) -> None:
@@ -137,6 +140,7 @@ def test_disk_that_moved_to_another_vm_is_not_touched(fleet: Fleet, created: Cre
     assert cloud.calls("StopVMInstance") == cloud.calls("RollbackSnapshot") == 0
 
 
+@pytest.mark.once
 def test_vm_that_hangs_is_unchanged_unless_power_off_may_be_forced(
     fleet: Fleet, created: Created, rollback: Rollback, cloud: stage.Cloud
 ) -> None:
