@@ -108,7 +108,9 @@ class Pace:
         with self._gate:  # the others wait here, so that a new gap holds for them, too
             while (pause := self._next - self._clock.now()) > 0:
                 if self._next > end:
-                    raise TooFrequentError("the API limits the rate of requests, and the task would time out before this one could be sent.")
+                    raise TooFrequentError(
+                        "the API limits the rate of requests, and the task would time out before this one could be sent."
+                    )
                 self._clock.sleep(pause)
             with self._lock:
                 self._next = self._clock.now() + self._gap

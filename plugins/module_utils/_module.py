@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,7 +68,9 @@ def run(
     """
     module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True)
     if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+        missing = _missing_options(module.params)
+        msg = f"{missing_required_lib('requests')}{' Also ' if missing else ''}{missing}"
+        module.fail_json(msg=msg, exception=REQUESTS_IMPORT_ERROR)
     client = None
     try:
         check_numbers(module.params)
@@ -88,13 +91,20 @@ def run(
     module.exit_json(**result)
 
 
-def _config(params: dict[str, Any]) -> Config:
+def _missing_options(params: dict[str, Any]) -> str:
+    """One line that names all that a connection lacks; empty if nothing is missing."""
     missing = [f"{option} (or {_from_environment(option)[1][0]} in the environment)" for option in REQUIRED if not params[option]]
-    if missing:
-        raise InputError(
-            f"missing: {', '.join(missing)}. The module runs, and reads the environment, on the host that the task is delegated to: "
-            "is delegate_to: localhost missing?"
-        )
+    if not missing:
+        return ""
+    return (
+        f"missing: {', '.join(missing)}. The module runs, and reads the environment, on the host that the task is delegated to: "
+        "is delegate_to: localhost missing?"
+    )
+
+
+def _config(params: dict[str, Any]) -> Config:
+    if missing := _missing_options(params):
+        raise InputError(missing)
     return Config(
         **{option: params[option] for option in CONNECTION if option in params},
         **({"parallelism": params["parallelism"]} if "parallelism" in params else {}),
@@ -128,7 +138,7 @@ def ids(params: dict[str, Any], option: str) -> list[str] | None:
             raise InputError(f"{option} contains an empty or null entry, at position {index + 1}: every entry must be an id.")
         if not item.isprintable() or " " in item:
             raise InputError(f"{option} contains {item!r}, at position {index + 1}: an id has no spaces and no line breaks.")
-    twice = sorted({item for item in given if given.count(item) > 1})
+    twice = sorted(item for item, count in Counter(given).items() if count > 1)
     if twice:
         raise InputError(f"{option} contains {', '.join(twice)} more than once: name each id once.")
     return list(given)

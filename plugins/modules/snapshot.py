@@ -27,7 +27,8 @@ attributes:
       - The UCloudStack API has no unique names and no idempotency token for requests.
       - If a response is lost, the module looks for the snapshot by disk and name for 30 seconds, before it sends the request once
         more. If the list of snapshots lags behind by more than that, a second snapshot may be created.
-      - Two tasks that run at the same time can create one snapshot each. The module checks for duplicates afterwards, and warns.
+      - Two tasks that run at the same time can create one snapshot each. The module checks for duplicates while it waits, and the task
+        whose snapshot is the second one warns.
 options:
   state:
     description:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     whether any host is to be pruned.
     """
     given = {host: each for host, each in given.items() if each}
-    vm_ids = [each["vm_id"] for each in given.values() if each["vm_id"]]
+    hosts_of = Counter(each["vm_id"] for each in given.values() if each["vm_id"])
     runs = [{"run_id": str(each["run_id"]), "prefix": each["prefix"], "manifest_dir": each["manifest_dir"]} for each in given.values()]
     same = all(run == runs[0] for run in runs)
     run_once = run_once_fault(given)
@@ -42,7 +43,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     hosts = {}
     for host, each in given.items():
         values, invalid = _variables(each)
-        shared = vm_ids.count(each["vm_id"]) > 1
+        shared = hosts_of[each["vm_id"]] > 1
         hosts[host] = {
             **_settings(each, values),
             "msg": run_once

@@ -81,9 +81,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[] if "settings" in CASES[case] else pytest.mark.once) for case in CASES]
-)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[] if "settings" in CASES[case] else pytest.mark.once) for case in CASES])
 def test_works_with(fleet: Fleet, maintenance: Maintenance, tmp_path: Path, case: str) -> None:
     given = CASES[case]
     maintenance.write(patch=PATCH + given.get("patch", ""))

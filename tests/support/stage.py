@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -95,7 +96,10 @@ class Cloud:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as response:
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if "ca_path" in self.connection:
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.connection["ca_path"])))
+        with urllib.request.build_opener(*handlers).open(request, timeout=30) as response:
             text = response.read()
         return json.loads(text) if text else None
 

@@ -23,7 +23,7 @@ from benchmark.arguments import count
 from benchmark.modules import figures
 from benchmark.modules.tasks import CLOUD, LOOP, LOOPED, TASKS, measure, seconds_of_import, stand
 
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 (only a parent of temporary directories)
 """A file system in memory, if there is one: each emulated snapshot is a file, and a real cloud does not wait for the disk of this machine."""
 MANY = 1000
 """From so many disks on, 32 calls are made at once instead of 16, and from five times as many on, each task is run once."""

@@ -53,13 +53,13 @@ class Stand:
             self._cloud.control("faults", "POST", [{"kind": "throttle", "rate": self._rate, "burst": self._rate}])
         emulator, output = psutil.Process(self._cloud.process.pid), self._folder / f"{task}.txt"
         busy = sum(emulator.cpu_times()[:2])
-        status, *used = self._launcher.submit(run_playbook, book, environment, output).result()
+        status, seconds, cpu_seconds, peak_mib = self._launcher.submit(run_playbook, book, environment, output).result()
         busy = sum(emulator.cpu_times()[:2]) - busy
         self._cloud.control("faults", "DELETE")
         if status:
             raise RuntimeError(f"the task {task} failed:\n{output.read_text()[-3000:]}")
         calls = Counter(call["action"] for call in self._cloud.control("calls"))
-        return Run(*used, calls, busy)
+        return Run(seconds, cpu_seconds, peak_mib, calls, busy)
 
     def tidy_up(self) -> None:
         """Delete what is left, so that every round finds the same cloud."""

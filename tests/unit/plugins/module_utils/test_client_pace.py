@@ -163,7 +163,16 @@ def test_client_waits_as_long_as_the_api_wants(cloud: Emulator, connect: Callabl
 
 @pytest.mark.parametrize(
     ("rate", "burst", "clients", "times"),
-    [(5, 5, 16, 1.1), (5, 5, 64, 1.1), (5, 5, 1, 1.1), (20, 20, 32, 1.1), (20, 3, 32, 1.1), (100, 100, 32, 1.1), (1, 1, 16, 1.3), (20, 1, 32, 1.3)],
+    [
+        (5, 5, 16, 1.1),
+        (5, 5, 64, 1.1),
+        (5, 5, 1, 1.1),
+        (20, 20, 32, 1.1),
+        (20, 3, 32, 1.1),
+        (100, 100, 32, 1.1),
+        (1, 1, 16, 1.3),
+        (20, 1, 32, 1.3),
+    ],
 )
 def test_many_clients_come_near_the_rate_that_is_allowed(rate: float, burst: int, clients: int, times: float) -> None:
     """Played in one thread: responses arrive 50 ms after their calls, also while the next call sleeps.
@@ -177,7 +186,7 @@ def test_many_clients_come_near_the_rate_that_is_allowed(rate: float, burst: int
     def respond() -> None:
         nonlocal now, idle, refused, done
         now, made_at, accepted = heappop(under_way)
-        (pace.faster if accepted else pace.slower)(made_at)
+        (shared.faster if accepted else shared.slower)(made_at)
         idle, refused, done = idle + 1, refused + (not accepted), done + accepted
 
     def sleep(seconds: float) -> None:
@@ -187,12 +196,12 @@ def test_many_clients_come_near_the_rate_that_is_allowed(rate: float, burst: int
             respond()
         now = end
 
-    pace = Pace(Clock(now=lambda: now, sleep=sleep))
+    shared = Pace(Clock(now=lambda: now, sleep=sleep))
     while done < 400:
         if not idle:
             respond()
             continue
-        made_at, idle = pace.wait(FOREVER), idle - 1
+        made_at, idle = shared.wait(FOREVER), idle - 1
         tokens, counted = min(burst, tokens + (now - counted) * rate), now
         heappush(under_way, (now + 0.05, made_at, tokens >= 1))
         tokens -= tokens >= 1

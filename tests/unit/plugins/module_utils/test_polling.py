@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from statistics import mean
 from typing import Any
@@ -47,7 +48,7 @@ def test_ends_are_noticed_soon_and_with_few_calls(ticks: Any, lasts: float, shar
 def test_pauses_grow_from_a_quarter_of_a_second_to_15_seconds(ticks: Any) -> None:
     noticed(ticks, 600, latency=0)
     assert ticks.sleeps[0] == SHORTEST and ticks.sleeps[-1] == LONGEST
-    assert all(before <= after * 1.001 for before, after in zip(ticks.sleeps, ticks.sleeps[1:]))
+    assert all(before <= after * 1.001 for before, after in pairwise(ticks.sleeps))
 
 
 def test_a_slow_poll_is_part_of_the_pause_up_to_its_half(ticks: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.parameters import PASS_VARS
-from ansible_collections.ucloudstack.cloud.plugins.module_utils import _client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils import _client, _module
 from emulator.server import Emulator
+from support.in_process import module_answer
 
 Run = Callable[..., Any]
 
@@ -32,6 +33,17 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def of_modules(modules: tuple[str, ...], *cases: tuple[dict[str, Any], list[str]]) -> list[tuple[str, dict[str, Any], list[str]]]:
     return [(module, options, words) for module in modules for options, words in cases]
+
+
+@pytest.mark.parametrize("module", [*MODULES, *VMS])
+def test_all_that_is_missing_is_named_in_one_message(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_module, "REQUESTS_IMPORT_ERROR", "Traceback")
+    answer = module_answer(module, {**DISKS, "api_url": "https://console.example.com/api"} if module in MODULES else VMS[module])
+    assert answer.failed and "Python library (requests)" in answer.msg
+    assert (
+        f"Also missing: {'' if module in MODULES else 'api_url (or UCLOUDSTACK_API_URL in the environment), '}public_key (or" in answer.msg
+    )
+    assert "private_key" in answer.msg and "region" in answer.msg
 
 
 @pytest.mark.parametrize(
