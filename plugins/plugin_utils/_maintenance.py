@@ -70,6 +70,7 @@ def protected(batch: Batch, results: Mapping[str, Record], listed: Record, check
             **hosts[host],
             "state": "failed" if msg else "patching",
             "snapshotted": result["complete"] and not check_mode,
+            "snapshot_ids": [each["snapshot_id"] for each in result["snapshots"] if result["complete"]],
             "msg": msg,
         }
     return {**batch, "hosts": hosts, "patching": {host: {"state": "patching"} for host in in_state({"hosts": hosts}, "patching")}}

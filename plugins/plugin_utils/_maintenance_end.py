@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import IN_
 
 Record = Mapping[str, Any]
 Batch = dict[str, Any]
+
+BY_URGENCY = ("failed", "unknown", "restored", "planned", "verified")
+"""The states of a report, in the order in which a person wants to read them."""
 
 
 def to_prune(batch: Batch, present: Collection[str], check_mode: bool) -> dict[str, Record]:
@@ -43,6 +47,7 @@ def _report(record: Record, run_id: str, seconds_passed: int, check_mode: bool) 
         "run_id": run_id,
         "state": state,
         "snapshotted": bool(record.get("snapshotted")) or record["earlier"] in IN_MAINTENANCE,
+        "snapshot_ids": record.get("snapshot_ids", []),
         "patched": record["patched"] and not check_mode,
         "verified": state == "verified",
         "restored": state == "restored",
@@ -53,13 +58,14 @@ def _report(record: Record, run_id: str, seconds_passed: int, check_mode: bool) 
 
 
 def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collection[str], failures: Mapping[str, str]) -> Batch:
-    """How the play ends for each host: ``{hosts: {host: {good, summary}}, good, missing, reporter}``.
+    """How the play ends for each host: ``{hosts: {host: {good, summary}}, all_good, missing, reporter, overview}``.
 
     ``reported``: as :func:`reports` returns them; ``failures``: why a report task failed, ``{host: why}``, or empty; ``present``: the
-    hosts that are still in the play. ``missing``: the others, which Ansible does not count as failed, so that ``reporter`` fails in their
-    place: if possible, a host that failed anyway. ``good``: the summaries, if no host fails.
+    hosts that are still in the play. ``missing``: the others, with their states; Ansible does not count them as failed, so that ``reporter``
+    fails in their place: if possible, a host that failed anyway. ``all_good``: no host fails. ``overview``: lines for the person who reads
+    the output in the morning, the hosts that need attention first.
     """
-    hosts = {}
+    hosts: dict[str, dict[str, Any]] = {}
     for host, report in reported.items():
         record = batch["hosts"][host]
         good = report["state"] in ("verified", "planned") and record["patched"] and not record["msg"]
@@ -67,5 +73,37 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
         hosts[host] = {"good": good, "summary": f"{host}: {report['state']}{': ' + why if why else ''}"}
     missing = [host for host in hosts if host not in present]
     candidates = sorted((host for host in hosts if host in present), key=lambda host: bool(hosts[host]["good"]))
-    good = [each["summary"] for each in hosts.values()] if not missing and all(each["good"] for each in hosts.values()) else []
-    return {"hosts": hosts, "good": good, "missing": missing, "reporter": candidates[0] if candidates and missing else ""}
+    return {
+        "hosts": hosts,
+        "all_good": not missing and all(each["good"] for each in hosts.values()),
+        "missing": [f"{host} ({reported[host]['state']})" for host in missing],
+        "reporter": candidates[0] if candidates and missing else "",
+        "overview": _overview(batch, reported, {host: each["summary"] for host, each in hosts.items()}, missing),
+    }
+
+
+def _overview(batch: Batch, reported: Mapping[str, Record], summaries: Mapping[str, str], missing: Collection[str]) -> list[str]:
+    """A line for the batch, and one for each host."""
+    counts = Counter(each["state"] for each in reported.values())
+    states = sorted(counts, key=BY_URGENCY.index)
+    any_report = next(iter(reported.values()))
+    head = f"Run {any_report['run_id']}, {len(reported)} hosts in {any_report['seconds']} s"
+    lines = [f"{head}: {', '.join(f'{counts[state]} {state}' for state in states)}"]
+    for host, report in sorted(reported.items(), key=lambda item: BY_URGENCY.index(item[1]["state"])):
+        snapshots = f"snapshots: {', '.join(report['snapshot_ids'])}" if report["snapshot_ids"] else ""
+        left = "it has left the play" if host in missing else ""
+        lines.append("; ".join(filter(None, (summaries[host], left, snapshots, _advice(host, batch["hosts"][host], report)))))
+    return lines
+
+
+def _advice(host: str, record: Record, report: Record) -> str:
+    """What to do next about the host; empty if it is nothing, or if check mode has only looked."""
+    if report["state"] == "restored":
+        return "its disks are as before the patch: correct the patch, and patch it in a run with another id"
+    if report["state"] == "failed" and record.get("rolled_back"):
+        return f"roll it back: ansible-playbook ucloudstack.cloud.rollback -e target={host} -e snapshot_rollback_run_id={report['run_id']}"
+    if report["state"] == "failed" and record["state"] == "failed":
+        return "it was not patched: correct the cause, and run the play again with the same run id"
+    if report["state"] == "unknown" or (report["state"] == "verified" and not record["patched"]):
+        return "run the play again with the same run id"
+    return ""

@@ -57,6 +57,13 @@ NO_FAILURES = {
     "… is not patched.",
     "…: no snapshot named …",
     "…: data of … named …, …",
+    # the overview of a maintenance run, which says itself what to do
+    "Run …, … hosts in … s",
+    "it has left the play",
+    "it was not patched: correct the cause, and run the play again with the same run id",
+    "its disks are as before the patch: correct the patch, and patch it in a run with another id",
+    "roll it back: ansible-playbook ucloudstack.cloud.rollback -e target=… -e snapshot_rollback_run_id=…",
+    "run the play again with the same run id",
     # successes
     "created, and deleted again because of all_or_nothing",
     "rolled back before; marker …, …",

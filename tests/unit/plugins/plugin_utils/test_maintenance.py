@@ -81,7 +81,8 @@ def test_host_whose_patch_was_started_is_not_prechecked_again() -> None:
 def protect(result: Record, *names: str, check_mode: bool = False) -> Batch:
     snapshots = [{"disk_id": "d1", "name": name, "created_at": f"at {name}"} for name in names]
     before = {**batch(a="", b="verified"), "to_snapshot": {"a": record()}}
-    return steps.protected(before, {"a": {"name": "n-p-1", "msg": "", **result}}, {"snapshots": snapshots}, check_mode)
+    created = {"name": "n-p-1", "msg": "", "snapshots": [{"snapshot_id": "s1"}], **result}
+    return steps.protected(before, {"a": created}, {"snapshots": snapshots}, check_mode)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,7 @@ def test_protected(result: Record, names: list[str], state: str, msg: str) -> No
     assert gist(found) == (state, "", msg) and gist(found, "b")[0] == "verified"
     assert found["patching"] == ({"a": {"state": "patching"}} if state == "patching" else {})
     assert found["hosts"]["a"]["snapshotted"] is result["complete"]
+    assert found["hosts"]["a"]["snapshot_ids"] == (["s1"] if result["complete"] else []), "those of an unprotected host are deleted"
 
 
 def test_protected_in_check_mode() -> None:
@@ -112,7 +114,7 @@ def test_markers_of_other_disks_and_of_timers_do_not_count() -> None:
     before = {**batch(a=""), "to_snapshot": {"a": record()}}
     snapshots = [{"disk_id": "d9", "name": "n-p-1-r1", "created_at": "noon"}]
     snapshots += [{"disk_id": "d1", "name": "n-p-1-r1", "created_at": "noon", "automatic": True}]  # type: ignore[dict-item]
-    found = steps.protected(before, {"a": {"name": "n-p-1", "complete": True, "msg": ""}}, {"snapshots": snapshots}, False)
+    found = steps.protected(before, {"a": {"name": "n-p-1", "complete": True, "msg": "", "snapshots": []}}, {"snapshots": snapshots}, False)
     assert gist(found)[0] == "patching"
 
 

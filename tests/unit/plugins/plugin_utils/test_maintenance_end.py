@@ -55,6 +55,7 @@ def test_report() -> None:
         "run_id": "p-1",
         "state": "restored",
         "snapshotted": True,
+        "snapshot_ids": [],
         "patched": True,
         "verified": False,
         "restored": True,
@@ -135,6 +136,16 @@ def test_failed_report_is_named_and_fails_no_host() -> None:
     assert end(record("failed", msg="no VM"), "the report failed: no") == (False, "a: failed: no VM")
 
 
+IN_ANOTHER_RUN = "its disks are as before the patch: correct the patch, and patch it in a run with another id"
+BY_HAND = "roll it back: ansible-playbook ucloudstack.cloud.rollback -e target=a -e snapshot_rollback_run_id=p-1"
+STATES = {"a": "verified", "b": "restored", "c": "failed", "d": "unknown", "e": "verified", "f": "verified"}
+
+
+def ended(batch: Record, present: str, check_mode: bool = False) -> Record:
+    reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=check_mode)
+    return verdicts(batch, reported=reported, present=list(present), failures={})
+
+
 @pytest.mark.parametrize(
     ("present", "missing", "reporter"),
     [
@@ -147,17 +158,50 @@ def test_failed_report_is_named_and_fails_no_host() -> None:
     ],
 )
 def test_a_remaining_host_fails_in_place_of_those_that_left(present: str, missing: str, reporter: str) -> None:
-    reported = reports(BATCH, run_id="p-1", seconds_passed=7, check_mode=False)
-    found = verdicts(BATCH, reported=reported, present=list(present), failures={})
-    assert ("".join(found["missing"]), found["reporter"]) == (missing, reporter)
+    found = ended(BATCH, present)
+    assert (found["missing"], found["reporter"]) == ([f"{host} ({STATES[host]})" for host in missing], reporter)
 
 
-@pytest.mark.parametrize(("present", "good"), [("af", ["a: verified", "f: verified"]), ("a", []), ("", [])])
-def test_summaries_if_no_host_fails(present: str, good: list[str]) -> None:
-    batch = {"hosts": {host: BATCH["hosts"][host] for host in "af"}}
-    reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=False)
-    assert verdicts(batch, reported=reported, present=present, failures={})["good"] == good
-    assert (
-        verdicts(BATCH, reported=reports(BATCH, run_id="p-1", seconds_passed=7, check_mode=False), present="abcdef", failures={})["good"]
-        == []
-    )
+@pytest.mark.parametrize(("hosts", "present", "good"), [("af", "af", True), ("af", "a", False), ("af", "", False), ("abf", "abf", False)])
+def test_whether_no_host_fails(hosts: str, present: str, good: bool) -> None:
+    assert ended({"hosts": {host: BATCH["hosts"][host] for host in hosts}}, present)["all_good"] is good
+
+
+# ---- the overview
+
+
+def test_overview_begins_with_what_needs_attention() -> None:
+    first, *lines = ended(BATCH, "abdef")["overview"]
+    assert first == "Run p-1, 6 hosts in 7 s: 1 failed, 1 unknown, 1 restored, 3 verified"
+    assert [line[0] for line in lines] == list("cdbaef")
+    assert "it has left the play" in lines[0] and not any("left the play" in line for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("host", "line"),
+    [
+        (record("verified", snapshot_ids=["s1", "s2"]), "a: verified; snapshots: s1, s2"),
+        (record("verified", False, msg="interrupted"), "a: verified: interrupted; run the play again with the same run id"),
+        (
+            record("restored", False, failed_task="Upgrade", msg="no", rolled_back="rolled back to s1", snapshot_ids=["s1"]),
+            f"a: restored: Upgrade: no; rolled back to s1; snapshots: s1; {IN_ANOTHER_RUN}",
+        ),
+        (
+            record("failed", False, msg="ill", rolled_back="its VM stays off: busy"),
+            f"a: failed: ill; its VM stays off: busy; {BY_HAND}",
+        ),
+        (
+            record("failed", False, msg="no VM"),
+            "a: failed: no VM; it was not patched: correct the cause, and run the play again with the same run id",
+        ),
+        (record("patching", msg="ended"), "a: unknown: ended; run the play again with the same run id"),
+    ],
+)
+def test_line_of_a_host(host: Record, line: str) -> None:
+    assert ended({"hosts": {"a": host}}, "a")["overview"][1] == line
+
+
+@pytest.mark.parametrize("state", ["patching", "restoring"])
+def test_check_mode_gives_no_advice(state: str) -> None:
+    reported = {"patching": "planned", "restoring": "failed"}[state]
+    assert ended({"hosts": {"a": record(state)}}, "a", check_mode=True)["overview"][1] == f"a: {reported}"
