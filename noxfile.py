@@ -23,7 +23,15 @@ ANSIBLE_CORE = f"ansible-core~={CORE}.0" if CORE else "ansible-core"
 OLDEST_MODULE_PYTHON = "3.9"
 
 # A new release of a formatter or type checker must not fail a commit that passed yesterday.
-LINTERS = ("ansible-lint==26.*", "antsibull-changelog==0.36.*", "antsibull-docs==2.*", "mypy==2.4.*", "ruff==0.17.*", "yamllint==1.*")
+LINTERS = (
+    "ansible-lint==26.*",
+    "antsibull-changelog==0.36.*",
+    "antsibull-docs==2.*",
+    "mypy==2.4.*",
+    "reuse==6.*",
+    "ruff==0.17.*",
+    "yamllint==1.*",
+)
 
 # Playbooks mostly wait for the emulator; each process has its own.
 SIDE_BY_SIDE = ("--numprocesses=3",)
@@ -45,6 +53,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("yamllint", "--strict", ".")
+    session.run("reuse", "lint", "--quiet")
     session.run("antsibull-changelog", "lint")
     session.run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
     use_home_of_its_own(session)

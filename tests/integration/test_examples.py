@@ -1,10 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The folder of examples, copied whole and run as its README says. Only keys and hosts are those of the emulated cloud."""
+"""The collection as it is published, installed into an empty folder: its documentation can be shown, and its examples run.
+
+The examples are copied whole and run as their README says. Only keys and hosts are those of the emulated cloud.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,21 +19,61 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.collection import CHECKOUT, COLLECTIONS
+from support.collection import CHECKOUT
 
 from .conftest import Fleet
 
 pytestmark = pytest.mark.once
 
-EXAMPLES = CHECKOUT / "examples"
+NOT_PUBLISHED = {"tests", "noxfile.py", "Makefile", "pyproject.toml", "REUSE.toml"}
 Command = Callable[[str], subprocess.CompletedProcess[str]]
 
 
+def ansible(line: str, folder: Path, collections: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line in that folder, with nothing of Ansible or the cloud in the environment but where its collections are."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
+    environment |= {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "HOME": str(folder.parent),
+        "LC_ALL": "C.UTF-8",
+    }
+    program, *arguments = line.split("#", maxsplit=1)[0].split()
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(program)), *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the collection was installed from its tarball."""
+    folder = tmp_path_factory.mktemp("published") / "collections"
+    folder.mkdir()
+    built = ansible(f"ansible-galaxy collection build --output-path {folder.parent} {CHECKOUT}", folder, folder)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (tarball,) = folder.parent.glob("*.tar.gz")
+    installed = ansible(f"ansible-galaxy collection install --offline {tarball} -p {folder}", folder, folder)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def collection(collections: Path) -> Path:
+    return collections / "ansible_collections" / "ucloudstack" / "cloud"
+
+
 @pytest.fixture
-def folder(fleet: Fleet, tmp_path: Path) -> Path:
+def folder(collection: Path, fleet: Fleet, tmp_path: Path) -> Path:
     """A copy of the examples, edited for web1 and web2 of the fleet: their VMs are real ones, and their patch is a line of a file."""
     folder = tmp_path / "examples"
-    shutil.copytree(EXAMPLES, folder)
+    shutil.copytree(collection / "examples", folder)
     given = fleet.cloud.connection
     values = {"api_url": given["api_url"], "region": given["region"], "zone": given["zone"]}
     cloud = folder / "group_vars" / "all" / "cloud.yml"
@@ -55,34 +99,27 @@ def folder(fleet: Fleet, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Command:
-    """``run("ansible-playbook site.yml")`` in that folder, with nothing of Ansible or the cloud in the environment."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
-    environment |= {
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "HOME": str(tmp_path),
-        "LC_ALL": "C.UTF-8",
-    }
-
-    def command(line: str) -> subprocess.CompletedProcess[str]:
-        program, *arguments = line.split("#", maxsplit=1)[0].split()
-        return subprocess.run(
-            [str(Path(sys.executable).with_name(program)), *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return command
+def run(folder: Path, collections: Path) -> Command:
+    """``run("ansible-playbook site.yml")`` in that folder."""
+    return lambda line: ansible(line, folder, collections)
 
 
-def test_commands_of_the_readme(fleet: Fleet, run: Command) -> None:
-    listed, check, site, prune, rollback = re.findall(r"^ansible-playbook .*", (EXAMPLES / "README.md").read_text(), re.M)
+def test_tarball_holds_what_a_user_needs(collection: Path) -> None:
+    names = {path.name for path in collection.iterdir()}
+    assert {"README.md", "LICENSE", "docs", "examples", "playbooks", "plugins", "roles"} <= names and not NOT_PUBLISHED & names
+
+
+@pytest.mark.parametrize(("kind", "folder"), [("module", "plugins/modules"), ("filter", "plugins/filter"), ("role", "roles")])
+def test_everything_has_documentation(collection: Path, collections: Path, kind: str, folder: str) -> None:
+    names = [
+        f"ucloudstack.cloud.{path.stem}" for path in (collection / folder).iterdir() if path.suffix in (".py", "") and path.stem[0] != "_"
+    ]
+    shown = ansible(f"ansible-doc --json -t {kind} {' '.join(names)}", collection, collections)
+    assert shown.returncode == 0 and sorted(json.loads(shown.stdout)) == sorted(names), shown.stdout + shown.stderr
+
+
+def test_commands_of_the_readme(fleet: Fleet, folder: Path, run: Command) -> None:
+    listed, check, site, prune, rollback = re.findall(r"^ansible-playbook .*", (folder / "README.md").read_text(), re.M)
     played = run(listed)
     assert played.returncode == 0, played.stdout + played.stderr
     for name, variables in fleet.variables.items():
@@ -107,7 +144,7 @@ def test_commands_of_the_readme(fleet: Fleet, run: Command) -> None:
     assert {host for host, checksum in fleet.checksums().items() if checksum != before[host]} == {"web2"}
 
 
-def test_patch_and_verification_can_be_read(run: Command) -> None:
+def test_patch_and_verification_can_be_read(collection: Path, run: Command) -> None:
     for name in ("patch", "verify"):
-        assert yaml.safe_load((EXAMPLES / f"{name}.yml").read_text())
+        assert yaml.safe_load((collection / "examples" / f"{name}.yml").read_text())
     assert run("ansible-playbook site.yml --syntax-check").returncode == 0
