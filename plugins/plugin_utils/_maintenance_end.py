@@ -87,7 +87,8 @@ def _overview(batch: Batch, reported: Mapping[str, Record], summaries: Mapping[s
     counts = Counter(each["state"] for each in reported.values())
     states = sorted(counts, key=BY_URGENCY.index)
     any_report = next(iter(reported.values()))
-    head = f"Run {any_report['run_id']}, {len(reported)} hosts in {any_report['seconds']} s"
+    hosts = f"{len(reported)} host{'s' if len(reported) > 1 else ''}"
+    head = f"Run {any_report['run_id']}, {hosts} in {any_report['seconds']} s"
     lines = [f"{head}: {', '.join(f'{counts[state]} {state}' for state in states)}"]
     for host, report in sorted(reported.items(), key=lambda item: BY_URGENCY.index(item[1]["state"])):
         snapshots = f"snapshots: {', '.join(report['snapshot_ids'])}" if report["snapshot_ids"] else ""

@@ -58,7 +58,7 @@ NO_FAILURES = {
     "…: no snapshot named …",
     "…: data of … named …, …",
     # the overview of a maintenance run, which says itself what to do
-    "Run …, … hosts in … s",
+    "Run …, … in … s",
     "it has left the play",
     "it was not patched: correct the cause, and run the play again with the same run id",
     "its disks are as before the patch: correct the patch, and patch it in a run with another id",
