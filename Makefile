@@ -13,7 +13,7 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration sanity lint floor soak fuzz bench bench-roles clean
+.PHONY: help demo test docs unit integration sanity lint floor soak fuzz bench bench-roles clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ help: ## list the targets
 demo: $(NOX) ## a quick demonstration, against an emulated cloud on this machine
 	$(RUN)
 
-test: $(NOX) ## lint, unit, integration and sanity: what a change must pass
-	@$(NOX) --session lint unit integration sanity
+test: $(NOX) ## lint, docs, unit, integration and sanity: what a change must pass
+	@$(NOX) --session lint docs unit integration sanity
+
+docs: $(NOX) ## the documentation site, in docs/build/html
+	$(RUN)
 
 unit: $(NOX) ## unit tests
 	$(RUN)
@@ -52,7 +55,7 @@ bench-roles: $(NOX) ## what the roles cost with 20 to 500 hosts
 	$(RUN)
 
 clean: ## remove environments and caches
-	rm -rf .venv .nox .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
+	rm -rf .venv .nox .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/build tests/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(NOX):

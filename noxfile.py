@@ -40,7 +40,7 @@ nox.needs_version = ">=2024.3.2"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "unit", "integration", "sanity"]
+nox.options.sessions = ["lint", "docs", "unit", "integration", "sanity"]
 nox.options.stop_on_first_error = True
 # One set of environments for each pair of versions, so that switching between them rebuilds nothing.
 nox.options.envdir = f".nox/python{PYTHON}-ansible{CORE or '-newest'}"
@@ -68,6 +68,23 @@ def lint(session: nox.Session) -> None:
         session.run("ansible-lint", "--offline", "--profile=production", "--strict", "-q")
         references = ("--check-extra-docs-refs", "--validate-collection-refs=dependent")
         session.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, ".")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site: guides and reference, built without the network. A warning is an error."""
+    session.install(ANSIBLE_CORE, "antsibull-docs==2.*", "sphinx", "sphinx-ansible-theme")
+    use_home_of_its_own(session)
+    collection = copy_of_the_collection(session)
+    session.env["ANSIBLE_COLLECTIONS_PATH"] = str(collection.parents[2])
+    pages, settings = collection.parents[2] / "pages", HERE / "docs" / "site"
+    shutil.rmtree(pages, ignore_errors=True)
+    pages.mkdir(mode=0o700)  # antsibull-docs wants it so
+    source = ("collection", "--cleanup=everything", "--use-current", "--squash-hierarchy", f"--dest-dir={pages}")
+    session.run("antsibull-docs", f"--config-file={settings}/antsibull-docs.cfg", *source, "ucloudstack.cloud")
+    site = HERE / "docs" / "build"
+    session.run("sphinx-build", "-M", "html", str(pages), str(site), "-c", str(settings), "-W", "--keep-going", "--quiet")
+    session.log(f"{site}/html/index.html")
 
 
 @nox.session

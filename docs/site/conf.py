@@ -1,0 +1,40 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Settings of Sphinx for `make docs`. The site is built without the network, so pages of Ansible itself are linked by their address."""
+
+from __future__ import annotations
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+ELSEWHERE = {
+    "ansible_configuration_settings": "https://docs.ansible.com/ansible/latest/reference_appendices/config.html",
+    "common_return_values": "https://docs.ansible.com/ansible/latest/reference_appendices/common_return_values.html",
+}
+"""Labels that antsibull-docs refers to, and that are in Ansible's own documentation."""
+
+project = "ucloudstack.cloud"
+author = "UCloudStack collection contributors"
+extensions = ["sphinx_antsibull_ext"]
+html_theme = "sphinx_ansible_theme"
+html_title = "UCloudStack collection for Ansible"
+html_copy_source = False
+html_show_sphinx = False
+pygments_style = "ansible"
+highlight_language = "YAML+Jinja"
+default_role = "any"
+nitpicky = True
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("missing-reference", link_elsewhere)
+
+
+def link_elsewhere(_app: Sphinx, _env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.reference | None:
+    """A link to Ansible's own documentation; None for any other label, which Sphinx then reports."""
+    address = ELSEWHERE.get(node["reftarget"])
+    return nodes.reference("", "", content, internal=False, refuri=address) if address else None
