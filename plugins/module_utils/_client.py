@@ -52,6 +52,8 @@ LISTING_ATTEMPTS = 3
 REQUEST_ID_HEADER = "X-UCLOUD-REQUEST-UUID"
 """The header from which the vendor's SDKs of 2026 read the id of a request."""
 
+TOO_LATE = "the API limits the rate of requests, and the task would time out before this one could be sent."
+
 Params = Mapping[str, Any]
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -90,6 +92,8 @@ class Pace:
 
     MIN_GAP, MAX_GAP = 0.02, 10.0
     WIDER, NARROWER = 1.3, 0.97
+    PATIENCE = 1.0
+    """Seconds for which a call may wait for the others, even if it cannot wait for its turn: without a limit, they are gone at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -105,16 +109,19 @@ class Pace:
         Raises TooFrequentError, without sleeping any longer, if that would take longer than ``max_wait`` seconds.
         """
         end = self._clock.now() + max_wait
-        with self._gate:  # the others wait here, so that a new gap holds for them, too
+        # The others wait here, so that a new gap holds for them, too.
+        if not self._gate.acquire(timeout=max(self.PATIENCE, min(max_wait, threading.TIMEOUT_MAX))):
+            raise TooFrequentError(TOO_LATE)
+        try:
             while (pause := self._next - self._clock.now()) > 0:
                 if self._next > end:
-                    raise TooFrequentError(
-                        "the API limits the rate of requests, and the task would time out before this one could be sent."
-                    )
+                    raise TooFrequentError(TOO_LATE)
                 self._clock.sleep(pause)
             with self._lock:
                 self._next = self._clock.now() + self._gap
                 return self._cuts
+        finally:
+            self._gate.release()
 
     def slower(self, pace: int, retry_after: float = 0.0) -> None:
         """A call was rejected because of too many requests. ``retry_after``: for how many seconds the API wants none at all."""

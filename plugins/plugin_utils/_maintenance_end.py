@@ -85,16 +85,20 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
 def _overview(batch: Batch, reported: Mapping[str, Record], summaries: Mapping[str, str], missing: Collection[str]) -> list[str]:
     """A line for the batch, and one for each host."""
     counts = Counter(each["state"] for each in reported.values())
-    states = sorted(counts, key=BY_URGENCY.index)
+    states = sorted(counts, key=_urgency)
     any_report = next(iter(reported.values()))
     hosts = f"{len(reported)} host{'s' if len(reported) > 1 else ''}"
     head = f"Run {any_report['run_id']}, {hosts} in {any_report['seconds']} s"
     lines = [f"{head}: {', '.join(f'{counts[state]} {state}' for state in states)}"]
-    for host, report in sorted(reported.items(), key=lambda item: BY_URGENCY.index(item[1]["state"])):
+    for host, report in sorted(reported.items(), key=lambda item: _urgency(item[1]["state"])):
         snapshots = f"snapshots: {', '.join(report['snapshot_ids'])}" if report["snapshot_ids"] else ""
         left = "it has left the play" if host in missing else ""
         lines.append("; ".join(filter(None, (summaries[host], left, snapshots, _advice(host, batch["hosts"][host], report)))))
     return lines
+
+
+def _urgency(state: str) -> int:
+    return BY_URGENCY.index(state) if state in BY_URGENCY else 0
 
 
 def _advice(host: str, record: Record, report: Record) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from heapq import heappop, heappush
@@ -110,6 +111,27 @@ def test_who_cannot_wait_so_long_fails_at_once_and_takes_nobodys_turn(pace: Pace
     assert ticks.elapsed == began
     pace.wait(2)
     assert ticks.elapsed == pytest.approx(began + 0.02 * 1.3**14)
+
+
+def test_who_cannot_wait_for_the_others_fails(ticks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeping, awake = threading.Event(), threading.Event()
+
+    def sleep(seconds: float) -> None:
+        sleeping.set()
+        assert awake.wait(10)
+        ticks.elapsed += seconds
+
+    pace = Pace(Clock(now=lambda: ticks.elapsed, sleep=sleep))
+    monkeypatch.setattr(pace, "PATIENCE", 0.01)
+    slow_down(pace)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(pace.wait, FOREVER)
+        assert sleeping.wait(10)
+        with pytest.raises(TooFrequentError, match="would time out"):
+            pace.wait(0)
+        awake.set()
+        assert first.result() == 1
+    pace.wait(FOREVER)  # nobody holds it any more
 
 
 def test_a_write_waits_for_its_turn(connect: Callable[..., Client], endpoint: Callable[..., Any], ticks: Any) -> None:

@@ -201,6 +201,10 @@ def test_line_of_a_host(host: Record, line: str) -> None:
     assert ended({"hosts": {"a": host}}, "a")["overview"][1] == line
 
 
+def test_overview_has_hosts_in_any_state() -> None:
+    assert ended({"hosts": {"a": record("verified"), "b": record("")}}, "ab")["overview"][1:] == ["b: ", "a: verified"]
+
+
 @pytest.mark.parametrize("state", ["patching", "restoring"])
 def test_check_mode_gives_no_advice(state: str) -> None:
     reported = {"patching": "planned", "restoring": "failed"}[state]
