@@ -99,6 +99,7 @@ def test_keys_may_come_from_module_defaults(fleet: Fleet, create: Create, cloud:
     assert fleet.snapshots("ansible-defaults") == sorted(fleet.disks())
 
 
+@pytest.mark.once
 def test_manifest_is_in_the_home_folder_of_the_environment(fleet: Fleet, create: Create, tmp_path: Path) -> None:
     home = tmp_path / "home"  # as in many containers, the user database names another
     home.mkdir()
@@ -110,12 +111,14 @@ def test_manifest_is_in_the_home_folder_of_the_environment(fleet: Fleet, create:
         assert (home / ".local" / "state" / "ucloudstack" / f"{run_id}.json").is_file()
 
 
+@pytest.mark.once
 def test_folder_that_cannot_be_created_is_named_and_nothing_is_snapshotted(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(snapshot_create_run_id="nowhere", ucloudstack_manifest_dir="/proc/manifests")
     assert played.returncode == 2 and cloud.calls("CreateSnapshot") == 0
     assert "web1: the lock /proc/manifests/.lock could not be written: No such file or directory" in played.stdout
 
 
+@pytest.mark.once
 def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path) -> None:
     refused = fleet.disks("web2")[1]
     cloud.control("faults", "POST", [{"action": "CreateSnapshot", "kind": "refuse", "ret_code": 161, "params": {"DiskID": refused}}])
@@ -128,6 +131,7 @@ def test_host_with_a_refused_disk_fails_alone_and_keeps_nothing(fleet: Fleet, cr
     assert {host: entry["state"] for host, entry in hosts.items()} == {"web1": "snapshotted", "web2": "failed", "web3": "snapshotted"}
 
 
+@pytest.mark.once
 def test_run_id_is_the_same_for_all_hosts_and_batches(fleet: Fleet, create: Create, cloud: stage.Cloud) -> None:
     played = create(keywords={"serial": 1})
     assert played.returncode == 0, played.stdout
@@ -225,6 +229,7 @@ def test_invalid_age_is_named(fleet: Fleet, create: Create, cloud: stage.Cloud) 
     assert cloud.calls("CreateSnapshot") == 0
 
 
+@pytest.mark.once
 def test_result_tells_the_seconds_between_the_first_and_the_last_snapshot_of_a_host(
     fleet: Fleet, create: Create, cloud: stage.Cloud, tmp_path: Path
 ) -> None:
@@ -271,6 +276,7 @@ def test_missing_task_file_is_named_before_anything_is_written(fleet: Fleet, cre
     assert cloud.calls("CreateSnapshot") == 0
 
 
+@pytest.mark.once
 def test_snapshot_is_removed_when_the_users_task_after_it_fails(fleet: Fleet, create: Create, tmp_path: Path) -> None:
     (tmp_path / "after.yml").write_text(
         yaml.safe_dump([{"ansible.builtin.fail": {"msg": "too late"}, "when": "inventory_hostname == 'web2'"}])

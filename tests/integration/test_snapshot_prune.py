@@ -56,6 +56,7 @@ def test_only_own_expired_runs_of_the_hosts_go(fleet: Fleet, prune: Prune, cloud
     assert again.returncode == 0 and cloud.calls("DeleteSnapshot") == 8
 
 
+@pytest.mark.once
 def test_newest_run_and_named_runs_stay_always(fleet: Fleet, prune: Prune) -> None:
     for name in ("ansible-a.b", "ansible-a.b-b1", "ansible-axb", "ansible-new"):
         fleet.run(name, "web1")
@@ -81,6 +82,7 @@ def test_invalid_age_is_named(fleet: Fleet, prune: Prune, cloud: stage.Cloud) ->
     assert cloud.calls("DeleteSnapshot") == 0
 
 
+@pytest.mark.once
 def test_snapshot_that_cannot_be_deleted_fails_its_host_alone(fleet: Fleet, prune: Prune, cloud: stage.Cloud) -> None:
     for name in ("ansible-1", "ansible-2"):
         fleet.run(name, "web1", "web2")
