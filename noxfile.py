@@ -33,6 +33,9 @@ LINTERS = (
     "yamllint==1.*",
 )
 
+# A warning of theirs is an error, so a new release must not fail a commit either.
+SITE_BUILDERS = ("antsibull-docs==2.*", "sphinx==9.*", "sphinx-ansible-theme==0.10.*")
+
 # What runs playbooks elsewhere, tried with the newest ansible-core alone.
 CONTROLLERS = () if CORE else ("ansible-builder", "ansible-navigator", "ansible-runner")
 
@@ -76,7 +79,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation site: guides and reference, built without the network. A warning is an error."""
-    session.install(ANSIBLE_CORE, "antsibull-docs==2.*", "sphinx", "sphinx-ansible-theme")
+    session.install(ANSIBLE_CORE, *SITE_BUILDERS)
     use_home_of_its_own(session)
     collection = copy_of_the_collection(session)
     session.env["ANSIBLE_COLLECTIONS_PATH"] = str(collection.parents[2])

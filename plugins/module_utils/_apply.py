@@ -86,9 +86,10 @@ class Unit:
         return [sent.snapshot_id for sent in self.progress.sent if sent.snapshot_id]
 
     @property
-    def is_new(self) -> bool:
-        """Whether the snapshot that it created was looked for once: the wait for it begins."""
-        return sum(snapshot_id in self.created for _at, snapshot_id, _status in self.progress.polls) == 1
+    def was_polled_once(self) -> bool:
+        """Whether one poll has looked for the snapshot that it created: the wait for it begins."""
+        created = self.created
+        return sum(snapshot_id in created for _at, snapshot_id, _status in self.progress.polls) == 1
 
     def sent(self, sent: Sent) -> None:
         """Record a write. Until the next poll there is nothing to do but wait."""
@@ -207,9 +208,8 @@ class Task:
     def _poll(self, units: Sequence[Unit]) -> None:
         unlisted = [unit.disk_id for unit in units if unit.step.do == "list" or not unit.watched]
         self._consider(units, self.read((each for unit in units for each in unit.watched), unlisted))
-
-        with suppress(UCloudStackError):  # then in the end
-            self.read(disk_ids=[unit.disk_id for unit in units if unit.is_new and not self._is_compared(unit)])
+        with suppress(UCloudStackError):  # duplicates() does it again
+            self.read(disk_ids=[unit.disk_id for unit in units if not self._is_compared(unit) and unit.was_polled_once])
 
     def _is_compared(self, unit: Unit) -> bool:
         """Whether the disk was listed completely after it had the snapshot that the unit created, and so with any other of its name."""

@@ -5,44 +5,31 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
+from support import stage
 from support.collection import CHECKOUT, COLLECTIONS
 
 from .conftest import Fleet
+from .maintenance import PATCH, VERIFY
 
 pytestmark = pytest.mark.once
 
 EXAMPLES = CHECKOUT / "examples"
 GUIDE = CHECKOUT / "docs" / "docsite" / "rst" / "guide_awx.rst"
-Tool = Callable[..., subprocess.CompletedProcess[bytes]]
+Tool = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def tool(tmp_path: Path) -> Tool:
-    """``tool("ansible-runner", …)`` in an empty folder, with nothing of the cloud in the environment."""
-
-    def run(program: str, *arguments: str, given: bytes = b"", folder: Path = tmp_path) -> subprocess.CompletedProcess[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
-        environment |= {
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-            "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "HOME": str(tmp_path),
-            "LC_ALL": "C.UTF-8",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        command = [str(Path(sys.executable).with_name(program)), *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, input=given, capture_output=True, check=False)
-
-    return run
+    """``tool("ansible-runner", …)`` in an empty folder."""
+    return partial(stage.program, folder=tmp_path, collections=COLLECTIONS)
 
 
 def injected(inputs: dict[str, str]) -> dict[str, str]:
@@ -65,9 +52,8 @@ def project(fleet: Fleet, tmp_path: Path) -> Path:
     (data / "inventory" / "group_vars" / "all" / "vault.yml").unlink()
     hosts = {host: {**fleet.variables[host], "ansible_become": False} for host in ("web1", "web2")}
     (data / "inventory" / "hosts.yml").write_text(yaml.safe_dump({"web": {"hosts": hosts}}))
-    patch = [{"ansible.builtin.shell": "printf patched | dd of={{ guest_images[1] }} conv=notrunc"}]
-    (data / "project" / "patch.yml").write_text(yaml.safe_dump(patch))
-    (data / "project" / "verify.yml").write_text(yaml.safe_dump([{"ansible.builtin.command": "true"}]))
+    (data / "project" / "patch.yml").write_text(PATCH)
+    (data / "project" / "verify.yml").write_text(VERIFY)
     (data / "env").mkdir()
     given = {name: fleet.cloud.connection[name] for name in ("api_url", "region", "zone", "public_key", "private_key")}
     variables = {**injected(given), "ucloudstack_manifest_dir": str(tmp_path / "manifests")}
@@ -87,9 +73,9 @@ def test_runner_on_another_node_keeps_no_key_in_its_artifacts(fleet: Fleet, proj
     assert (artifacts / "rc").read_text() == "0", (artifacts / "stdout").read_text()
     assert "Run patch-20261123, 1 host in" in (artifacts / "stdout").read_text()
     assert [host for host, checksum in fleet.checksums().items() if checksum != before[host]] == ["web1", "web2"]
-    key = fleet.cloud.connection["private_key"].encode()
+    key = fleet.cloud.connection["private_key"]
     files = [path for path in artifacts.rglob("*") if path.is_file()]
-    assert len(files) > 10 and [path for path in files if key in path.read_bytes()] == []
+    assert len(files) > 10 and [path for path in files if key.encode() in path.read_bytes()] == []
     assert key not in processed.stdout + processed.stderr
 
 
@@ -100,7 +86,7 @@ def test_navigator_shows_the_same(project: Path, tool: Tool) -> None:
         folder=project / "project",
     )  # fmt: skip
     assert played.returncode == 0, played.stdout + played.stderr
-    assert b"ucloudstack_vm_id vm-" in played.stdout
+    assert "ucloudstack_vm_id vm-" in played.stdout
 
 
 def test_builder_takes_the_execution_environment_as_it_is(tool: Tool, tmp_path: Path) -> None:
@@ -108,10 +94,10 @@ def test_builder_takes_the_execution_environment_as_it_is(tool: Tool, tmp_path: 
     shutil.copytree(EXAMPLES / "execution-environment", folder)
     created = tool("ansible-builder", "create", folder=folder)
     assert created.returncode == 0, created.stdout + created.stderr
-    assert b"warning" not in (created.stdout + created.stderr).lower() and b"outdated" not in created.stdout + created.stderr
+    assert "warning" not in (created.stdout + created.stderr).lower() and "outdated" not in created.stdout + created.stderr
     assert "ucloudstack.cloud" in (folder / "context" / "_build" / "requirements.yml").read_text()
 
 
 def test_builder_finds_what_the_modules_need(tool: Tool) -> None:
     found = tool("ansible-builder", "introspect", str(COLLECTIONS))
-    assert found.returncode == 0 and b"requests  # from collection ucloudstack.cloud" in found.stdout, found.stdout
+    assert found.returncode == 0 and "requests  # from collection ucloudstack.cloud" in found.stdout, found.stdout

@@ -208,6 +208,18 @@ def playbook(
     return subprocess.run(command, **rest, capture_output=capture, check=False)
 
 
+def program(name: str, *arguments: str, folder: Path, collections: Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program of this Python in a folder, as an operator does; its home directory is the parent. ``given``: its standard input."""
+    environment = {
+        **_clean_environment(collections),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "HOME": str(folder.parent),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # ansible-runner looks for ansible-playbook there
+    }
+    command = [str(Path(sys.executable).with_name(name)), *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, input=given, capture_output=True, text=True, check=False)
+
+
 def start_playbook(
     book: Path,
     collections: Path,
@@ -266,13 +278,21 @@ def _invocation(
         *([] if "-i" in arguments else ["-i", "localhost,"]),
         *("-e", json.dumps({**python, **variables}), *arguments),
     ]
-    keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
     settings = {
-        "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_PIPELINING": "true",
+    }
+    whole = {**_clean_environment(collections), **settings, **environment}
+    return command, {"env": whole, "cwd": collections, "text": True, "stdin": subprocess.DEVNULL}
+
+
+def _clean_environment(collections: Path) -> dict[str, str]:
+    """The caller's, without its Ansible settings and cloud keys; with these collections, and the connection to emulated guests."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
         "LC_ALL": "C.UTF-8",
     }
-    return command, {"env": {**keep, **settings, **environment}, "cwd": collections, "text": True, "stdin": subprocess.DEVNULL}

@@ -9,19 +9,19 @@ The examples are copied whole and run as their README says. Only keys and hosts 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from support import stage
 from support.collection import CHECKOUT
 
 from .conftest import Fleet
+from .maintenance import PATCH, VERIFY
 
 pytestmark = pytest.mark.once
 
@@ -30,25 +30,9 @@ Command = Callable[[str], subprocess.CompletedProcess[str]]
 
 
 def ansible(line: str, folder: Path, collections: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command line in that folder, with nothing of Ansible or the cloud in the environment but where its collections are."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
-    environment |= {
-        "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_CONNECTION_PLUGINS": str(CHECKOUT / "tests" / "support" / "connection_plugins"),
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "HOME": str(folder.parent),
-        "LC_ALL": "C.UTF-8",
-    }
-    program, *arguments = line.split("#", maxsplit=1)[0].split()
-    return subprocess.run(
-        [str(Path(sys.executable).with_name(program)), *arguments],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run a line of the README in that folder."""
+    name, *arguments = line.split("#", maxsplit=1)[0].split()
+    return stage.program(name, *arguments, folder=folder, collections=collections)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +55,7 @@ def collection(collections: Path) -> Path:
 
 @pytest.fixture
 def folder(collection: Path, fleet: Fleet, tmp_path: Path) -> Path:
-    """A copy of the examples, edited for web1 and web2 of the fleet: their VMs are real ones, and their patch is a line of a file."""
+    """A copy of the examples, edited for web1 and web2 of the fleet: their VMs are emulated, and so is what patches them."""
     folder = tmp_path / "examples"
     shutil.copytree(collection / "examples", folder)
     given = fleet.cloud.connection
@@ -91,10 +75,8 @@ def folder(collection: Path, fleet: Fleet, tmp_path: Path) -> Path:
     for name, host in inventory["web"]["hosts"].items():
         host |= {"ansible_host": None, "ansible_become": False, **fleet.variables[name]}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
-    (folder / "patch.yml").write_text(
-        yaml.safe_dump([{"ansible.builtin.shell": "printf patched | dd of={{ guest_images[1] }} conv=notrunc"}])
-    )
-    (folder / "verify.yml").write_text(yaml.safe_dump([{"ansible.builtin.command": "true"}]))
+    (folder / "patch.yml").write_text(PATCH)
+    (folder / "verify.yml").write_text(VERIFY)
     return folder
 
 
