@@ -7,6 +7,7 @@ With ANSIBLE_CORE=2.16 in the environment, they use that release of ansible-core
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -46,7 +47,7 @@ nox.needs_version = ">=2024.3.2"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "docs", "unit", "integration", "sanity"]
+nox.options.sessions = ["lint", "unit", "docs", "sanity", "integration"]
 nox.options.stop_on_first_error = True
 # One set of environments for each pair of versions, so that switching between them rebuilds nothing.
 nox.options.envdir = f".nox/python{PYTHON}-ansible{CORE or '-newest'}"
@@ -172,9 +173,10 @@ def use_home_of_its_own(session: nox.Session) -> None:
     # ansible-test runs pip without its environment variables: pip finds its index only through these files.
     for name in (".pip", ".config/pip", "Library/Application Support/pip", ".cache/pip"):
         link, original = home / name, Path.home() / name
-        if original.is_dir() and not link.exists():
+        if original.is_dir():
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(original)
+            with contextlib.suppress(FileExistsError):  # another session may run beside this one
+                link.symlink_to(original)
     session.env.update(HOME=str(home), LC_ALL="C.UTF-8")
 
 

@@ -325,7 +325,13 @@ def test_run_id_of_a_template_is_evaluated_once(maintenance: Maintenance, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("run_id", "name"), [(1.1, ""), (False, ""), (20261123, "ansible-20261123"), (date(2026, 11, 23), "ansible-2026-11-23")]
+    ("run_id", "name"),
+    [
+        pytest.param(1.1, "", marks=pytest.mark.once),
+        (False, ""),
+        pytest.param(20261123, "ansible-20261123", marks=pytest.mark.once),
+        (date(2026, 11, 23), "ansible-2026-11-23"),
+    ],
 )
 def test_run_ids_that_are_not_quoted(fleet: Fleet, play: Play, tmp_path: Path, run_id: Any, name: str) -> None:
     """A number with a point, or a truth value, may have been written otherwise."""

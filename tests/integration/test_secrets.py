@@ -204,6 +204,7 @@ def test_modules_with_the_keys_in_the_environment(watch: Watch, gate: Gate) -> N
     watch.assert_nothing_leaked()
 
 
+@pytest.mark.once
 def test_modules_with_the_private_key_as_an_option(watch: Watch, gate: Gate) -> None:
     given = {"module_defaults": {f"group/{CLOUD}all": {"private_key": "{{ lookup('ansible.builtin.env', 'GIVEN') }}"}}}
     given_key = {"UCLOUDSTACK_PRIVATE_KEY": "", "GIVEN": watch.private_key}
