@@ -98,6 +98,7 @@ def test_works_with(fleet: Fleet, maintenance: Maintenance, tmp_path: Path, case
     played = maintenance("case", *arguments, keywords=given.get("keywords"), fails=["web2"], **given.get("variables", {}))
     assert played.returncode != 0 and maintenance.patched == ["web1"], played.stdout
     assert (maintenance.states("case"), fleet.checksums("web2")) == ({"web1": "verified", "web2": "restored"}, before), played.stdout
+    assert list(tmp_path.glob("*{{*")) == []  # a folder with the name of a template
 
 
 @pytest.mark.once

@@ -36,8 +36,8 @@ STEPS: dict[str, dict[str, Any]] = {
 INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable", "vars")
 ONCE = {"snapshot_rollback/tasks/steps/execute.yml", "snapshot_rollback/tasks/steps/rollback_disks.yml"}
 """Files that are only included by a task that runs once, and so by one host."""
-DELEGATE = {"connection": "connection", "python_interpreter": "python", "remote_tmp": "remote_tmp"}
-"""Variables of the play that would reach the delegate, too, and their names in the roles' own variables."""
+DELEGATE = ("connection", "python_interpreter", "remote_tmp")
+"""Variables of the play that would reach the delegate, too, without ``ansible_``."""
 INNER = ("snapshot_create", "snapshot_rollback", "snapshot_prune")
 OTHER_DEFAULT = {"snapshot_rollback_force_off"}
 """Of the variables of the inner roles, those that have another default in guarded_maintenance."""
@@ -74,7 +74,7 @@ def test_what_is_for_the_controller_runs_once_there_without_sudo_and_affects_no_
         if any(key.startswith("ucloudstack.cloud.") for key in task):
             assert re.fullmatch(r"{{ \w+_delegate_to }}", task["delegate_to"]), task["name"]
             role = role_of(path).name
-            own = {f"ansible_{name}": f"{{{{ __{role}_delegate_{short} }}}}" for name, short in DELEGATE.items()}
+            own = {f"ansible_{name}": f"{{{{ __{role}_delegate.{name} }}}}" for name in DELEGATE}
             assert task["become"] is False, task["name"]
             assert task["vars"].items() >= {"ansible_become": False, **own}.items(), task["name"]  # variables of the play beat keywords
             assert named(path) in ONCE or task["run_once"] is True, task["name"]
