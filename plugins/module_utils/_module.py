@@ -27,6 +27,8 @@ else:
     REQUESTS_IMPORT_ERROR = None
 
 REQUIRED = ("api_url", "public_key", "private_key", "region")
+DELEGATED = "The module runs, and reads the environment, on the host that the task is delegated to: is delegate_to: localhost missing?"
+"""Why an option that the user has set may be missing."""
 
 
 def _from_environment(option: str) -> tuple[Callable[..., Any], list[str]]:
@@ -68,13 +70,10 @@ def run(
     """
     module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True)
     if REQUESTS_IMPORT_ERROR:
-        missing = _missing_options(module.params)
-        msg = f"{missing_required_lib('requests')}{' Also ' if missing else ''}{missing}"
-        module.fail_json(msg=msg, exception=REQUESTS_IMPORT_ERROR)
+        module.fail_json(msg=_missing(module.params, DELEGATED), exception=REQUESTS_IMPORT_ERROR)
     client = None
     try:
-        check_numbers(module.params)
-        client = Client(_config(module.params))
+        client = connected(module.params)
         result = job(client, module)
     except UCloudStackError as error:
         if of_nothing and not isinstance(error, InputError):
@@ -91,24 +90,25 @@ def run(
     module.exit_json(**result)
 
 
-def _missing_options(params: dict[str, Any]) -> str:
-    """One line that names all that a connection lacks; empty if nothing is missing."""
-    missing = [f"{option} (or {_from_environment(option)[1][0]} in the environment)" for option in REQUIRED if not params[option]]
-    if not missing:
-        return ""
-    return (
-        f"missing: {', '.join(missing)}. The module runs, and reads the environment, on the host that the task is delegated to: "
-        "is delegate_to: localhost missing?"
-    )
+def connected(params: Mapping[str, Any], hint: str = DELEGATED) -> Client:
+    """A client with these options of the connection.
 
-
-def _config(params: dict[str, Any]) -> Config:
-    if missing := _missing_options(params):
+    Raises InputError if the library, or a required option, is missing: the message names all of them, and ends with ``hint``; or if a
+    number is out of range. Otherwise raises as :class:`Client`.
+    """
+    check_numbers(params)
+    if missing := _missing(params, hint):
         raise InputError(missing)
-    return Config(
-        **{option: params[option] for option in CONNECTION if option in params},
-        **({"parallelism": params["parallelism"]} if "parallelism" in params else {}),
-    )
+    return Client(Config(**{option: params[option] for option in (*CONNECTION, "parallelism") if option in params}))
+
+
+def _missing(params: Mapping[str, Any], hint: str) -> str:
+    """One line that names all that a connection lacks; empty if nothing is missing."""
+    names = [f"{option} (or {_from_environment(option)[1][0]} in the environment)" for option in REQUIRED if not params[option]]
+    options = f"missing: {', '.join(names)}. {hint}" if names else ""
+    if REQUESTS_IMPORT_ERROR:
+        return f"{missing_required_lib('requests')}{' Also ' if options else ''}{options}"
+    return options
 
 
 def reading_deadline(client: Client) -> Deadline:
@@ -116,7 +116,7 @@ def reading_deadline(client: Client) -> Deadline:
     return Deadline(client.clock, 300)
 
 
-def check_numbers(params: dict[str, Any]) -> None:
+def check_numbers(params: Mapping[str, Any]) -> None:
     """Raises InputError for a number out of range."""
     for option, least, most in (("request_timeout", 1, 3600), ("wait_timeout", 1, 7 * 86400), ("parallelism", 1, 64)):
         if option in params and not least <= params[option] <= most:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import (
@@ -174,6 +175,20 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
+def _addresses(vm: Mapping[str, Any], public: bool) -> tuple[str, ...]:
+    """The addresses of a VM that are, or are not, of the type Public, IPv4 first."""
+    ips = [_text(each.get("IP")) for each in _objects(vm.get("IPInfos")) if (_text(each.get("Type")).casefold() == "public") is public]
+    return tuple(sorted(filter(_ip_version, ips), key=_ip_version))
+
+
+def _ip_version(text: str) -> int:
+    """4 or 6; 0 if it is not an address. A zone, as in ``fe80::1%eth0``, may be any text, so it is not accepted."""
+    try:
+        return 0 if "%" in text else ip_address(text).version
+    except ValueError:
+        return 0
+
+
 def by_age(snapshot: Snapshot) -> tuple[int, str]:
     """Sort key: creation time, then id, so that the order is stable within the same second."""
     return (snapshot.create_time or 0, snapshot.snapshot_id)
@@ -214,6 +229,8 @@ class Vm:
     """A VM as DescribeVMInstance returns it (API guide 2). ``disks``: one record per disk, with its size in GB.
 
     ``unstable``: ids of its disks that are busy, or have a snapshot in progress; empty if the key has no permission to read them.
+    ``private_ips``, ``public_ips``: those of ``ips`` that are addresses, IPv4 first. Projects are of 2.x, tags and the host name of 2026:
+    empty on older platforms.
     """
 
     vm_id: str
@@ -222,6 +239,21 @@ class Vm:
     ips: tuple[str, ...] = ()
     disks: tuple[Mapping[str, Any], ...] = ()
     unstable: tuple[str, ...] = ()
+    private_ips: tuple[str, ...] = ()
+    public_ips: tuple[str, ...] = ()
+    remark: str = ""
+    hostname: str = ""
+    os_type: str = ""
+    os_name: str = ""
+    region: str = ""
+    zone: str = ""
+    project_id: str = ""
+    project_name: str = ""
+    vpc_id: str = ""
+    vpc_name: str = ""
+    subnet_id: str = ""
+    subnet_name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_api(cls, info: Mapping[str, Any]) -> Vm:
@@ -242,6 +274,21 @@ class Vm:
                 }
                 for each in _objects(info.get("DiskInfos"))
             ),
+            private_ips=_addresses(info, public=False),
+            public_ips=_addresses(info, public=True),
+            remark=_text(info.get("Remark")),
+            hostname=_text(info.get("Hostname")),
+            os_type=_text(info.get("OSType")),
+            os_name=_text(info.get("OSName")),
+            region=_text(info.get("Region")),
+            zone=_text(info.get("Zone")),
+            project_id=_text(info.get("ProjectID")),
+            project_name=_text(info.get("ProjectName")),
+            vpc_id=_text(info.get("VPCID")),
+            vpc_name=_text(info.get("VPCName")),
+            subnet_id=_text(info.get("SubnetID")),
+            subnet_name=_text(info.get("SubnetName")),
+            tags={_text(each.get("Key")): _text(each.get("Value")) for each in _objects(info.get("Tags"))},
         )
 
     @property

@@ -136,6 +136,9 @@ VM_STATES: Mapping[str, tuple[VmState, str]] = {
     "RFailed": (VmState.LOST, "2026, inferred: RestoreVMInstance failed"),
 }
 
+DELETED_VM = frozenset({"deleting", "deleted", "terminating", "terminated"})
+"""States of VMs that nobody can use any more, unlike those of a VM that failed: it still exists, and somebody has to know."""
+
 Meaning = TypeVar("Meaning", SnapshotState, DiskState, VmState)
 
 
@@ -159,6 +162,16 @@ def disk_state(word: str) -> DiskState:
 def vm_state(word: str) -> VmState:
     """The meaning of the State of a VM."""
     return _VM_WORDS.get(word.casefold(), VmState.UNKNOWN)
+
+
+def vm_state_name(word: str) -> str | None:
+    """The spelling of a VM state that the tables have, for one written in other letters; None if no generation has it."""
+    return next((name for name in VM_STATES if name.casefold() == word.casefold()), None)
+
+
+def is_deleted(word: str) -> bool:
+    """Whether a VM in this state is in the recycle bin, or being deleted."""
+    return word.casefold() in DELETED_VM
 
 
 def same_snapshot_state(one: str, other: str) -> bool:

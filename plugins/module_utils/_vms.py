@@ -13,11 +13,13 @@ from dataclasses import replace
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _snapshots
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import Answer, read_entries
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client, Params
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import NoPermissionError
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Vm
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, UNLISTED, DiskState
+
+NO_FILTERS: Params = {}
 
 
 def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> tuple[dict[str, Disk], list[str]]:
@@ -49,9 +51,13 @@ def by_ids(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> list[Vm
     return read_entries("DescribeVMInstance", client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline), Vm.from_api)
 
 
-def everything(client: Client, deadline: Deadline) -> list[Vm]:
-    """All VMs visible to the key. Raises as :meth:`Client.listing`."""
-    return read_entries("DescribeVMInstance", client.listing("DescribeVMInstance", {}, "VMID", deadline) or [], Vm.from_api)
+def everything(client: Client, deadline: Deadline, filters: Params = NO_FILTERS) -> list[Vm]:
+    """All VMs visible to the key; with ``filters`` of DescribeVMInstance, only these, if the platform has such filters.
+
+    Raises as :meth:`Client.listing`.
+    """
+    entries = client.listing("DescribeVMInstance", filters, "VMID", deadline, at_once=client.config.parallelism)
+    return read_entries("DescribeVMInstance", entries or [], Vm.from_api)
 
 
 def with_disk_states(client: Client, vms: Sequence[Vm], deadline: Deadline) -> list[Vm]:
