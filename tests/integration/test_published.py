@@ -91,7 +91,9 @@ def test_tarball_holds_what_a_user_needs(collection: Path) -> None:
     assert {"README.md", "LICENSE", "docs", "examples", "playbooks", "plugins", "roles"} <= names and not NOT_PUBLISHED & names
 
 
-@pytest.mark.parametrize(("kind", "folder"), [("module", "plugins/modules"), ("filter", "plugins/filter"), ("role", "roles")])
+@pytest.mark.parametrize(
+    ("kind", "folder"), [("module", "plugins/modules"), ("filter", "plugins/filter"), ("inventory", "plugins/inventory"), ("role", "roles")]
+)
 def test_everything_has_documentation(collection: Path, collections: Path, kind: str, folder: str) -> None:
     names = [
         f"ucloudstack.cloud.{path.stem}" for path in (collection / folder).iterdir() if path.suffix in (".py", "") and path.stem[0] != "_"

@@ -138,7 +138,7 @@ class Cloud:
             data.write(hashlib.shake_256(name.encode()).digest(4 * MIB))
         return {"disk_id": disk_id, "image": str(image)}
 
-    def vm(self, name: str, data_gb: int = 1) -> dict[str, Any]:
+    def vm(self, name: str, data_gb: int = 1, remark: str = "") -> dict[str, Any]:
         """Create a running VM with a boot disk of 1 GB, and a data disk unless ``data_gb`` is 0; returns its id and those of its disks."""
         spec = {"VMType": "Normal", "ImageID": "image-1", "CPU": 1, "Memory": 1024, "ChargeType": "Month", "Password": "not-a-secret"}
         network = {
@@ -148,7 +148,7 @@ class Cloud:
             "BootDiskSetType": "StorageHDD",
             "DataDiskSetType": "StorageHDD",
         }
-        vm_id = self.call("CreateVMInstance", Name=name, BootDiskSpace=1, DataDiskSpace=data_gb, **spec, **network)["VMID"]
+        vm_id = self.call("CreateVMInstance", Name=name, Remark=remark, BootDiskSpace=1, DataDiskSpace=data_gb, **spec, **network)["VMID"]
         while (info := self.call("DescribeVMInstance", VMIDs=[vm_id])["Infos"][0])["State"] != "Running":
             time.sleep(0.05)
         return {"vm_id": vm_id, "disk_ids": [disk["DiskID"] for disk in info["DiskInfos"]]}

@@ -26,7 +26,7 @@ PLACES = {
 OF_OTHERS = {
     "requests": {"_module", "_transport"},
     "urllib3": {"_transport"},
-    "ansible": {"modules", "filter", "plugin_utils", "_module"},
+    "ansible": {"modules", "filter", "inventory", "plugin_utils", "_module"},
     "yaml": {"plugin_utils"},
 }
 """Who may import what is not of the standard library."""
