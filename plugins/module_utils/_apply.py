@@ -43,7 +43,8 @@ class UnitOfWork(Protocol):
 
     step: Step
 
-    def sent(self, sent: Sent) -> None: ...
+    def sent(self, sent: Sent) -> None:
+        """Record what was sent."""
 
 
 AnyUnit = TypeVar("AnyUnit", bound=UnitOfWork)
