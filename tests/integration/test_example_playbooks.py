@@ -73,7 +73,7 @@ def test_prune_deletes_of_the_target_alone(fleet: Fleet, named: Named) -> None:
 @pytest.mark.parametrize("name", ["snapshot_now", "prune", "patch_debian"])
 def test_forgotten_target_is_an_error(name: str, named: Named, cloud: stage.Cloud) -> None:
     played = named(name, run_id="forgotten")
-    assert played.returncode != 0 and "'target' is undefined" in played.stdout + played.stderr
+    assert played.returncode != 0 and "Set target to the hosts to " in played.stdout + played.stderr
     assert cloud.control("calls") == []
 
 
