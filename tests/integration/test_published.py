@@ -89,6 +89,7 @@ def run(folder: Path, collections: Path) -> Command:
 def test_tarball_holds_what_a_user_needs(collection: Path) -> None:
     names = {path.name for path in collection.iterdir()}
     assert {"README.md", "LICENSE", "docs", "examples", "playbooks", "plugins", "roles"} <= names and not NOT_PUBLISHED & names
+    assert {name for name in names if name[0] == "."} == {".ansible-lint"}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,17 @@ def test_everything_has_documentation(collection: Path, collections: Path, kind:
     ]
     shown = ansible(f"ansible-doc --json -t {kind} {' '.join(names)}", collection, collections)
     assert shown.returncode == 0 and sorted(json.loads(shown.stdout)) == sorted(names), shown.stdout + shown.stderr
+
+
+def test_links_lead_to_files_of_the_collection_or_the_repository(collection: Path) -> None:
+    repository = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["repository"]
+    links = [
+        (page, link.replace(f"{repository}/blob/main", str(CHECKOUT)))
+        for page in collection.rglob("*.md")
+        for link in re.findall(r"(?:\]\(|^\[\w+\]: )([^)#\s]+)", page.read_text(), re.M)
+    ]
+    assert len({page.parent for page, _link in links}) > 4, "the pages of the collection and of its roles have links"
+    assert [f"{page}: {link}" for page, link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
 def test_commands_of_the_readme(fleet: Fleet, folder: Path, run: Command) -> None:
