@@ -13,7 +13,7 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs unit integration sanity lint floor soak fuzz bench bench-roles clean
+.PHONY: help demo test docs unit integration sanity lint floor matrix soak fuzz bench bench-roles clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(NOX) ## style, types, documentation, changelog
 
 floor: $(NOX) ## playbooks with modules on Python 3.9, the oldest supported
 	$(RUN)
+
+matrix: ## sanity, unit and module tests on each ansible-core, and a table of what passed
+	@.ci/matrix $(ARGS)
 
 soak: $(NOX) ## fault injection: thousands of tasks against a faulty cloud
 	$(RUN)
