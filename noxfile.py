@@ -79,7 +79,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation site: guides and reference, built without the network. A warning is an error."""
+    """The documentation site, built offline. A warning, a broken link or a page too wide for a phone is an error."""
     session.install(ANSIBLE_CORE, *SITE_BUILDERS)
     use_home_of_its_own(session)
     collection = copy_of_the_collection(session)
@@ -90,7 +90,9 @@ def docs(session: nox.Session) -> None:
     source = ("collection", "--cleanup=everything", "--use-current", "--squash-hierarchy", f"--dest-dir={pages}")
     session.run("antsibull-docs", f"--config-file={settings}/antsibull-docs.cfg", *source, "ucloudstack.cloud")
     site = HERE / "docs" / "build"
+    shutil.rmtree(site, ignore_errors=True)  # Sphinx leaves pages there that are no more
     session.run("sphinx-build", "-M", "html", str(pages), str(site), "-c", str(settings), "-W", "--keep-going", "--quiet")
+    session.run("python", "tests/pages", f"{site}/html")
     session.log(f"{site}/html/index.html")
 
 

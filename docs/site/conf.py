@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -20,8 +22,11 @@ project = "ucloudstack.cloud"
 author = "UCloudStack collection contributors"
 extensions = ["sphinx_antsibull_ext"]
 html_theme = "sphinx_ansible_theme"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = "UCloudStack collection for Ansible"
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 pygments_style = "ansible"
 highlight_language = "YAML+Jinja"
@@ -32,9 +37,15 @@ nitpicky = True
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("missing-reference", link_elsewhere)
+    app.connect("html-page-context", link_the_title_to_the_site)
 
 
 def link_elsewhere(_app: Sphinx, _env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.reference | None:
     """A link to Ansible's own documentation; None for any other label, which Sphinx then reports."""
     address = ELSEWHERE.get(node["reftarget"])
     return nodes.reference("", "", content, internal=False, refuri=address) if address else None
+
+
+def link_the_title_to_the_site(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: nodes.document | None) -> None:
+    """The theme links the title of the site to the root of its server, where another site may be."""
+    context["theme_documentation_home_url"] = context["pathto"]("index")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-WITHOUT_ANSIBLE = {"benchmark", "docs", "emulator", "module_utils", "soak"}
+WITHOUT_ANSIBLE = {"benchmark", "docs", "emulator", "module_utils", "pages", "soak"}
 """Folders of tests of what is written in plain Python."""
 
 
