@@ -89,6 +89,8 @@ def docs(session: nox.Session) -> None:
     pages.mkdir(mode=0o700)  # antsibull-docs wants it so
     source = ("collection", "--cleanup=everything", "--use-current", "--squash-hierarchy", f"--dest-dir={pages}")
     session.run("antsibull-docs", f"--config-file={settings}/antsibull-docs.cfg", *source, "ucloudstack.cloud")
+    # antsibull-docs copies only RST files.
+    shutil.copytree(collection / "docs" / "docsite" / "rst" / "images", pages / "docsite" / "images")
     site = HERE / "docs" / "build"
     shutil.rmtree(site, ignore_errors=True)  # Sphinx leaves pages there that are no more
     session.run("sphinx-build", "-M", "html", str(pages), str(site), "-c", str(settings), "-W", "--keep-going", "--quiet")
