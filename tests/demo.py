@@ -26,6 +26,8 @@ STORY = {
     "web4": ("host is lost", "restored", "as before"),
 }
 """What happens to each host, the state in its report, and its disks afterwards."""
+PAGE = CHECKOUT / "tests" / "output" / "demo.html"
+"""The report page that the demo leaves behind."""
 SECONDS = ("--snapshot-seconds", "1", "--rollback-seconds", "1")
 """Duration of a snapshot and of a rollback in the emulated cloud."""
 
@@ -46,8 +48,11 @@ def main() -> int:
             environment = {**cloud.environment, "ANSIBLE_FORCE_COLOR": str(sys.stdout.isatty()), "ANSIBLE_DISPLAY_OK_HOSTS": "false"}
             environment["ANSIBLE_DISPLAY_SKIPPED_HOSTS"] = "false"
             report = folder / "report.json"
+            PAGE.parent.mkdir(exist_ok=True)
+            PAGE.unlink(missing_ok=True)
             given = {
                 "demo_report": str(report),
+                "demo_page": str(PAGE),
                 "ucloudstack_manifest_dir": str(folder / "manifests"),
                 "snapshot_rollback_stop_timeout": 30,
             }
@@ -72,6 +77,9 @@ def main() -> int:
     for row in [header, tuple("-" * width for width in widths), *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print(f"\n8 disks; {writes['Create']} snapshots were created, 6 of them as rollback markers; {writes['Rollback']} rollbacks.")
+    print(f"The report of this run: {PAGE if PAGE.exists() else 'MISSING'}")
+    if not PAGE.exists():
+        return 1
     return 0 if all(row[-1] == "as it should be" for row in rows) and writes == {"Create": 14, "Rollback": 6} else 1
 
 

@@ -38,6 +38,7 @@ options:
       pruned: Which hosts could not be pruned.
       reports: The report of each host.
       verdicts: How the play ends for each host.
+      to_report: What the report page takes.
 """
 
 EXAMPLES = r"""
@@ -76,6 +77,7 @@ STEPS: dict[str, Callable[..., Any]] = {
     "pruned": _maintenance_end.pruned,
     "reports": _maintenance_end.reports,
     "verdicts": _maintenance_end.verdicts,
+    "to_report": _maintenance_end.to_report,
 }
 
 

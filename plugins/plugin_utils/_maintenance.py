@@ -5,12 +5,13 @@
 
 A batch is ``{hosts: {host: record}, …}``: next to ``hosts`` is what the next task takes. A record has one ``state``, in the words of the
 manifest, or empty before the host is snapshotted; ``earlier``, the state in the manifest when the play started; ``patched``,
-``failed_task`` and ``msg``.
+``failed_task`` and ``msg``; and ``phases``, what it took part in, see :func:`timed`.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -39,15 +40,35 @@ def noted(batch: Batch, hosts: Iterable[str], msg: str) -> Batch:
     return {**batch, "hosts": records}
 
 
+def timed(batch: Batch, phase: str, hosts: Iterable[str], now: float | None = None) -> Batch:
+    """The batch after a phase, with ``{name, start, seconds}`` of it in the ``phases`` of these hosts; ``start`` in Unix seconds.
+
+    A phase starts when the one before ended. ``clock`` of the batch is when the last one ended.
+    """
+    end = time.time() if now is None else now
+    start = batch.get("clock", end)
+    phase_of_all = {"name": phase, "start": round(start, 1), "seconds": round(end - start, 1)}
+    records = dict(batch["hosts"])
+    for host in hosts:
+        records[host] = {**records[host], "phases": [*records[host].get("phases", []), phase_of_all]}
+    return {**batch, "hosts": records, "clock": end}
+
+
 def to_snapshot(batch: Batch, facts: Mapping[str, Record]) -> Batch:
     """Next: ``to_snapshot``, the hosts whose prechecks passed.
 
     ``facts``: ``{host: {reached, task, result}}``, as in :func:`classified`. A host whose patch was started before is not prechecked again.
     """
+    prechecked = [
+        host
+        for host in in_state(batch, "")
+        if "precheck" in batch["hosts"][host]["tasks_for"] and batch["hosts"][host]["earlier"] != "patching"
+    ]
+    batch = timed(batch, "precheck", prechecked)
     hosts = dict(batch["hosts"])
-    for host in in_state(batch, ""):
+    for host in prechecked:
         fact = facts.get(host) or {}
-        if "precheck" in hosts[host]["tasks_for"] and hosts[host]["earlier"] != "patching" and fact.get("reached") != "prechecked":
+        if fact.get("reached") != "prechecked":
             result = fact.get("result")
             msg = failure({**result, "failed": True}) if result else "became unreachable, or left the play, before it was snapshotted"
             hosts[host] = {**hosts[host], "state": "failed", "failed_task": (fact.get("task") or {}).get("name") or "", "msg": msg}
@@ -59,6 +80,7 @@ def protected(batch: Batch, results: Mapping[str, Record], listed: Record, check
 
     ``results``: ``{host: the value of snapshot_create_result}``; ``listed``: the registered result of ``snapshot_info``.
     """
+    batch = timed(batch, "snapshot", batch["to_snapshot"])
     hosts, disks = dict(batch["hosts"]), by_disk(manual(listed.get("snapshots") or []))
     for host in batch["to_snapshot"]:
         result = results[host]
@@ -113,6 +135,7 @@ def classified(
     or one with any_errors_fatal, that failed or whose host became unreachable: only if no such host is known, the failure is its own.
     """
     active = in_state(batch, "patching")
+    batch = timed(batch, "patch" if phase == "patched" else "verify", active)
     done = [host for host in active if _reached(facts.get(host) or {}, phase, batch["hosts"][host]["tasks_for"])]
     once = [host for host in active if host not in done and _failed_run_once(facts.get(host) or {})]
     gone = [host for host in active if host not in play["current"] and host not in play["failed"]]
@@ -166,6 +189,7 @@ def restored(batch: Batch, rolled_back: Batch) -> Batch:
 
     ``rolled_back``: ``{hosts: {host: {result}}}``, ``result`` being the value of ``snapshot_rollback_result``.
     """
+    batch = timed(batch, "roll back", in_state(batch, "restoring"))
     hosts = dict(batch["hosts"])
     results = {host: rolled_back["hosts"][host]["result"] for host in in_state(batch, "restoring")}
     for host, result in results.items():
@@ -178,6 +202,7 @@ def verified_again(batch: Batch, failures: Mapping[str, str], asked: Record) -> 
 
     ``failures``: ``{host: why}``, or empty; ``asked``: the registered result of the loop of ``wait_for_connection`` over the unreachable ones.
     """
+    batch = timed(batch, "verify again", batch["back"])
     for host, why in failures.items():
         batch = noted(batch, [host], f"after the rollback, the verification failed: {why}" if why else "")
     for each in asked.get("results") or []:

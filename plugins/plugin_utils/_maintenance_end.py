@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance import noted
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance import noted, timed
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._runs import IN_MAINTENANCE
 
 Record = Mapping[str, Any]
@@ -27,6 +27,7 @@ def to_prune(batch: Batch, present: Collection[str], check_mode: bool) -> dict[s
 
 def pruned(batch: Batch, results: Record) -> Batch:
     """What could not be pruned. ``results``: ``{hosts: {host: the value of snapshot_prune_result}, …}``."""
+    batch = timed(batch, "prune", results["hosts"])
     for host, each in results["hosts"].items():
         batch = noted(batch, [host], f"old snapshots could not be deleted: {each['msg']}" if each["msg"] else "")
     return batch
@@ -54,23 +55,25 @@ def _report(record: Record, run_id: str, seconds_passed: int, check_mode: bool) 
         "failed_task": record["failed_task"],
         "msg": "; ".join(filter(None, (record["msg"], record.get("rolled_back")))),
         "seconds": seconds_passed,
+        "phases": record.get("phases", []),
     }
 
 
 def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collection[str], failures: Mapping[str, str]) -> Batch:
-    """How the play ends for each host: ``{hosts: {host: {good, summary}}, all_good, missing, reporter, overview}``.
+    """How the play ends for each host: ``{hosts: {host: {good, summary, advice}}, all_good, missing, reporter, overview}``.
 
     ``reported``: as :func:`reports` returns them; ``failures``: why a report task failed, ``{host: why}``, or empty; ``present``: the
     hosts that are still in the play. ``missing``: the others, with their states; Ansible does not count them as failed, so that ``reporter``
-    fails in their place: if possible, a host that failed anyway. ``all_good``: no host fails. ``overview``: lines for the person who reads
-    the output in the morning, the hosts that need attention first.
+    fails in their place: if possible, a host that failed anyway. ``advice``: what to do next about the host, or empty. ``all_good``: no
+    host fails. ``overview``: lines for the person who reads the output in the morning, the hosts that need attention first.
     """
     hosts: dict[str, dict[str, Any]] = {}
     for host, report in reported.items():
         record = batch["hosts"][host]
         good = report["state"] in ("verified", "planned") and record["patched"] and not record["msg"]
         why = ": ".join(filter(None, (report["failed_task"], report["msg"] or failures.get(host))))
-        hosts[host] = {"good": good, "summary": f"{host}: {report['state']}{': ' + why if why else ''}"}
+        summary = f"{host}: {report['state']}{': ' + why if why else ''}"
+        hosts[host] = {"good": good, "summary": summary, "advice": _advice(host, record, report)}
     missing = [host for host in hosts if host not in present]
     candidates = sorted((host for host in hosts if host in present), key=lambda host: bool(hosts[host]["good"]))
     return {
@@ -78,26 +81,45 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
         "all_good": not missing and all(each["good"] for each in hosts.values()),
         "missing": [f"{host} ({reported[host]['state']})" for host in missing],
         "reporter": candidates[0] if candidates and missing else "",
-        "overview": _overview(batch, reported, {host: each["summary"] for host, each in hosts.items()}, missing),
+        "overview": _overview(reported, hosts, missing),
     }
 
 
-def _overview(batch: Batch, reported: Mapping[str, Record], summaries: Mapping[str, str], missing: Collection[str]) -> list[str]:
+def to_report(batch: Batch, *, reported: Mapping[str, Record], verdicts: Batch) -> dict[str, dict[str, Any]]:
+    """What the role snapshot_report takes: ``{host: {disk_ids, policy, msg, run}}``, ``run`` being the host's report and verdict.
+
+    ``reported`` and ``verdicts``: as :func:`reports` and :func:`verdicts` return them. Of a host that left the play before
+    the run, only the prefix is known, which is the same for all.
+    """
+    prefix = next((each["prefix"] for each in batch["hosts"].values() if "prefix" in each), "")
+    return {
+        host: {
+            "disk_ids": batch["hosts"][host]["disk_ids"] or [],
+            "policy": batch["hosts"][host].get("policy") or {"prefix": prefix},
+            "msg": "",
+            "run": {**report, **verdicts["hosts"][host]},
+        }
+        for host, report in reported.items()
+    }
+
+
+def _overview(reported: Mapping[str, Record], hosts: Mapping[str, Record], missing: Collection[str]) -> list[str]:
     """A line for the batch, and one for each host."""
     counts = Counter(each["state"] for each in reported.values())
-    states = sorted(counts, key=_urgency)
+    states = sorted(counts, key=urgency)
     any_report = next(iter(reported.values()))
-    hosts = f"{len(reported)} host{'s' if len(reported) > 1 else ''}"
-    head = f"Run {any_report['run_id']}, {hosts} in {any_report['seconds']} s"
+    many = f"{len(reported)} host{'s' if len(reported) > 1 else ''}"
+    head = f"Run {any_report['run_id']}, {many} in {any_report['seconds']} s"
     lines = [f"{head}: {', '.join(f'{counts[state]} {state}' for state in states)}"]
-    for host, report in sorted(reported.items(), key=lambda item: _urgency(item[1]["state"])):
+    for host, report in sorted(reported.items(), key=lambda item: urgency(item[1]["state"])):
         snapshots = f"snapshots: {', '.join(report['snapshot_ids'])}" if report["snapshot_ids"] else ""
         left = "it has left the play" if host in missing else ""
-        lines.append("; ".join(filter(None, (summaries[host], left, snapshots, _advice(host, batch["hosts"][host], report)))))
+        lines.append("; ".join(filter(None, (hosts[host]["summary"], left, snapshots, hosts[host]["advice"]))))
     return lines
 
 
-def _urgency(state: str) -> int:
+def urgency(state: str) -> int:
+    """The place of a state of a report in the order in which a person wants to read them."""
     return BY_URGENCY.index(state) if state in BY_URGENCY else 0
 
 

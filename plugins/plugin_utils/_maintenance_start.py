@@ -27,16 +27,17 @@ Batch = dict[str, Any]
 def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
     """What is wrong with the variables of each host, before anything is asked.
 
-    ``given``: ``{host: {host, vm_id, disk_ids, run_id, prefix, manifest_dir, prune, files, variables}}``, empty for a host that takes no part.
+    ``given``: ``{host: {host, vm_id, disk_ids, run_id, prefix, manifest_dir, report_file, prune, files, variables}}``, empty for a host that takes no part.
     ``files``: the task files of the role, ``{patch, precheck, verify, report}``; ``variables``: ``{role: {variable: value}}`` of the inner
     roles, which would otherwise find an invalid one only when a host has to be rolled back.
     Returns ``hosts``, ``{host: what the next decisions take, and msg}``, and for the whole batch: the ``vm_ids`` to ask for, ``vm_of``,
-    ``{host: vm_id}``, ``run``, ``{run_id, prefix, manifest_dir}``, ``tasks_for``, the phases for which any host has tasks, and ``prune``,
+    ``{host: vm_id}``, ``run``, ``{run_id, prefix, manifest_dir, report_file}``, ``tasks_for``, the phases for which any host has tasks, and ``prune``,
     whether any host is to be pruned.
     """
     given = {host: each for host, each in given.items() if each}
     hosts_of = Counter(each["vm_id"] for each in given.values() if each["vm_id"])
-    runs = [{"run_id": str(each["run_id"]), "prefix": each["prefix"], "manifest_dir": each["manifest_dir"]} for each in given.values()]
+    of_all = ("prefix", "manifest_dir", "report_file")
+    runs = [{"run_id": str(each["run_id"]), **{key: each[key] for key in of_all}} for each in given.values()]
     same = all(run == runs[0] for run in runs)
     run_once = run_once_fault(given)
     missing = {files: missing_files(playbook_dir, files) for files in {tuple(each["files"].values()) for each in given.values()}}
@@ -54,7 +55,7 @@ def checked_input(given: Mapping[str, Record], playbook_dir: str) -> Batch:
             or (
                 ""
                 if same
-                else "run id, prefix and manifest directory must be the same for all hosts: give the run id as text, not as a template."
+                else "run id, prefix, manifest directory and report file must be the same for all hosts: give them as text, not as a template."
             ),
         }
     return {
@@ -185,7 +186,7 @@ def with_unreachable(batch: Batch, asked: Record, abandoned: Record) -> Batch:
     """The batch without the hosts that have a fault, and with those that left the play and do not answer, though this run was patching them.
 
     ``asked``: the registered result of the loop of ``wait_for_connection`` over ``ask``; ``abandoned``: that of the task that wrote
-    ``abandoned``.
+    ``abandoned``. The first phase starts now.
     """
     hosts = {host: each for host, each in batch["hosts"].items() if not each["fault"]}
     for host, why in not_written(abandoned, batch["abandoned"], "guarded_maintenance_take_over").items():
@@ -203,4 +204,4 @@ def with_unreachable(batch: Batch, asked: Record, abandoned: Record) -> Batch:
                 "fault": "",
                 "msg": "unreachable, and its patch was started before",
             }
-    return {**batch, "hosts": hosts}
+    return {**batch, "hosts": hosts, "clock": time.time()}

@@ -43,7 +43,7 @@ def test_examples_of_the_roles_run_as_they_stand(cloud: stage.Cloud, tmp_path: P
     before = fleet.checksums()
     for name, command in (("patch", "printf patched | dd of={{ guest_images[1] }} conv=notrunc"), ("verify", "true")):
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump([{"ansible.builtin.shell": command}]))
-    for role in ("snapshot_create", "guarded_maintenance", "snapshot_rollback", "snapshot_prune"):
+    for role in ("snapshot_create", "guarded_maintenance", "snapshot_rollback", "snapshot_prune", "snapshot_report"):
         example = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "roles" / role / "README.md").read_text(), re.DOTALL)[0]
         book = tmp_path / f"{role}.yml"
         book.write_text(example)
@@ -51,6 +51,7 @@ def test_examples_of_the_roles_run_as_they_stand(cloud: stage.Cloud, tmp_path: P
         assert played.returncode == 0, played.stdout
         assert (fleet.checksums() == before) == (role != "guarded_maintenance")
     assert fleet.snapshots("ansible-patch-20261123") == fleet.snapshots("ansible-patch-20261123-r1") == sorted(fleet.disks())
+    assert (tmp_path / "snapshots.html").read_text().count("<td>marker of a rollback to ansible-patch-20261123</td>") == 2
 
 
 def test_snapshot_now_touches_no_guest(fleet: Fleet, named: Named) -> None:
@@ -70,7 +71,7 @@ def test_prune_deletes_of_the_target_alone(fleet: Fleet, named: Named) -> None:
     assert fleet.snapshots("ansible-new") == sorted(fleet.disks())
 
 
-@pytest.mark.parametrize("name", ["snapshot_now", "prune", "patch_debian"])
+@pytest.mark.parametrize("name", ["snapshot_now", "prune", "report", "patch_debian"])
 def test_forgotten_target_is_an_error(name: str, named: Named, cloud: stage.Cloud) -> None:
     played = named(name, run_id="forgotten")
     assert played.returncode != 0 and "Set target to the hosts to " in played.stdout + played.stderr

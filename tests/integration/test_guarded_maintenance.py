@@ -66,6 +66,7 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
         snapshot_prune_older_than="0s",
         snapshot_prune_keep_last=1,
         snapshot_rollback_stop_timeout=5,
+        guarded_maintenance_report_file="report.html",
         fails=["web2"],
         lost=["web3"],
         ill=["web4"],
@@ -88,11 +89,20 @@ def test_failed_ill_lost_and_refused_hosts_leave_the_healthy_one_patched_and_pru
     assert "web2: restored: Fail by itself: " in played.stdout
     told = played.stdout + played.stderr
     assert "DEPRECATION" not in told and "does not support" not in told
+    page = (maintenance.folder / "report.html").read_text()
+    assert re.findall(r"<h3>(\w+)</h3>", page) == ["web5", "web2", "web3", "web4"], "what failed comes first"
+    assert "<dt>Failed task</dt><dd>Fail by itself</dd>" in page and "<dd>Its disks are as before the patch: correct the patch, and" in page
+    phases = [re.sub(" [0-9][^,]*", "", row).split(", ") for row in re.findall(r"</div>\n(.+ s)<small>", page)]
+    restored = ["snapshot", "patch", "roll back", "verify again"]
+    after_verification = ["snapshot", "patch", "verify", "roll back", "verify again"]
+    assert phases == [["snapshot"], restored, restored, after_verification, ["snapshot", "patch", "verify", "prune"]]
     statistics = played.stdout.split("CUSTOM STATS")[1]
     assert "guarded_maintenance_report" in statistics and all(host in statistics for host in fleet.vms)
 
     cloud.control("calls", "DELETE")
-    again = maintenance("maintenance", keywords={"hosts": "web1,web2,web4"}, fails=["web1"])
+    nowhere = {"guarded_maintenance_report_file": "nowhere/report.html"}
+    again = maintenance("maintenance", keywords={"hosts": "web1,web2,web4"}, fails=["web1"], **nowhere)
+    assert "the report was not written: Destination directory" in again.stdout
     assert failed(again) == ["web2", "web4"] and "patch it in a new run" in again.stdout
     assert not writes(cloud), "verified hosts are skipped, and restored ones stay as they are"
 

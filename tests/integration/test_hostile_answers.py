@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_what_modules_say_is_text(play: Play, disk: str) -> None:
     assert "named 'ansible-\\nok: [fooled]'" in said and "named 'ansible-\\x1b[2J{{7*191}}\\u202e" in said
 
 
-def test_what_roles_say_is_text(cloud: stage.Cloud, play: Play, fleet: Fleet) -> None:
+def test_what_roles_say_is_text(cloud: stage.Cloud, play: Play, fleet: Fleet, tmp_path: Path) -> None:
     hostile_snapshots(cloud, fleet.disks("web1"))
 
     def role(name: str, **variables: Any) -> dict[str, Any]:
@@ -115,6 +116,7 @@ def test_what_roles_say_is_text(cloud: stage.Cloud, play: Play, fleet: Fleet) ->
         role("snapshot_create", snapshot_create_run_id="1"),
         role("snapshot_rollback", snapshot_rollback_run_id="1"),
         role("snapshot_prune", snapshot_prune_older_than="0s", snapshot_prune_keep_last=1),
+        role("snapshot_report", snapshot_report_file="report.html"),
     ]
     played = play(tasks, "-i", fleet.write(), keywords={"hosts": "web1"})
     said = not_fooled(played)
@@ -123,3 +125,5 @@ def test_what_roles_say_is_text(cloud: stage.Cloud, play: Play, fleet: Fleet) ->
     assert "web1: 0 snapshots had expired." in said and len(fleet.snapshots(NAMES[0])) == 2, (
         "a remark that only begins like ours is not ours"
     )
+    page = (tmp_path / "report.html").read_text()
+    assert page.count(r"ansible-\x1b[2J{{7*191}}\u202e\u200b<small>") == 2 and "\x1b" not in page and "\u202e" not in page

@@ -17,6 +17,7 @@ from ansible_collections.ucloudstack.cloud.plugins.filter import (
     guarded_maintenance_decision,
     snapshot_create_decision,
     snapshot_prune_decision,
+    snapshot_report_decision,
     snapshot_rollback_decision,
 )
 from jinja2 import Environment
@@ -31,6 +32,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "guarded_maintenance": guarded_maintenance_decision.STEPS,
     "snapshot_create": snapshot_create_decision.STEPS,
     "snapshot_prune": snapshot_prune_decision.STEPS,
+    "snapshot_report": snapshot_report_decision.STEPS,
     "snapshot_rollback": snapshot_rollback_decision.STEPS,
 }
 INHERITED = ("run_once", "delegate_to", "become", "ignore_errors", "ignore_unreachable", "vars")

@@ -19,11 +19,18 @@ from ansible_collections.ucloudstack.cloud.plugins.filter import (
     host_facts,
     snapshot_create_decision,
     snapshot_prune_decision,
+    snapshot_report_decision,
     snapshot_rollback_decision,
 )
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils import _decisions
 
-DECISIONS: list[Any] = [guarded_maintenance_decision, snapshot_create_decision, snapshot_prune_decision, snapshot_rollback_decision]
+DECISIONS: list[Any] = [
+    guarded_maintenance_decision,
+    snapshot_create_decision,
+    snapshot_prune_decision,
+    snapshot_report_decision,
+    snapshot_rollback_decision,
+]
 
 
 def short_name(plugin: Any) -> str:

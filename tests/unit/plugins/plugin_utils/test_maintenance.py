@@ -47,6 +47,16 @@ def test_notes_are_joined() -> None:
     assert [each["msg"] for each in found["hosts"].values()] == ["one; two", ""]
 
 
+def test_phases_follow_each_other_without_a_gap() -> None:
+    started = {**batch(a="", b=""), "clock": 1000.04}
+    found = steps.timed(steps.timed(started, "snapshot", ["a", "b"], 1007.04), "patch", ["b"], 1107.5)
+    assert [each.get("phases") for each in found["hosts"].values()] == [
+        [{"name": "snapshot", "start": 1000.0, "seconds": 7.0}],
+        [{"name": "snapshot", "start": 1000.0, "seconds": 7.0}, {"name": "patch", "start": 1007.0, "seconds": 100.5}],
+    ]
+    assert steps.timed(batch(a=""), "patch", ["a"], 5.0)["hosts"]["a"]["phases"] == [{"name": "patch", "start": 5.0, "seconds": 0.0}]
+
+
 # ---- prechecks and snapshots
 
 
@@ -301,5 +311,6 @@ def test_restored(result: Record, state: str, back: list[str]) -> None:
     ],
 )
 def test_verified_again(failures: Any, asked: Record, msg: str) -> None:
-    found = steps.verified_again(batch(a=record("restored", msg="why"), b="restored"), failures, asked)
+    restored = {**batch(a=record("restored", msg="why"), b="restored"), "back": ["a"]}
+    found = steps.verified_again(restored, failures, asked)
     assert [each["msg"] for each in found["hosts"].values()] == ["; ".join(filter(None, ("why", msg))), ""]

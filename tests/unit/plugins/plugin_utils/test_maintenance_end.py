@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance_end import pruned, reports, to_prune, verdicts
+from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance_end import pruned, reports, to_prune, to_report, verdicts
 
 Record = dict[str, Any]
 
@@ -62,6 +62,7 @@ def test_report() -> None:
         "failed_task": "t",
         "msg": "no; rolled back to s1",
         "seconds": 7,
+        "phases": [],
     }
 
 
@@ -209,3 +210,32 @@ def test_overview_has_hosts_in_any_state() -> None:
 def test_check_mode_gives_no_advice(state: str) -> None:
     reported = {"patching": "planned", "restoring": "failed"}[state]
     assert ended({"hosts": {"a": record(state)}}, "a", check_mode=True)["overview"][1] == f"a: {reported}"
+
+
+# ---- the report page
+
+
+def test_the_report_page_gets_reports_with_verdict_and_advice_also_of_hosts_that_left_before() -> None:
+    policy = {"prefix": "n-", "keep_last": 3}
+    batch = {
+        "hosts": {
+            "a": record("verified", disk_ids=["d1"], prefix="n-", policy=policy),
+            "b": {
+                "state": "failed",
+                "earlier": "patching",
+                "disk_ids": None,
+                "patched": False,
+                "failed_task": "",
+                "msg": "no",
+                "rolled_back": "x",
+            },
+        }
+    }
+    reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=False)
+    found = to_report(batch, reported=reported, verdicts=verdicts(batch, reported=reported, present=["a"], failures={}))
+    assert [(each["disk_ids"], each["policy"], each["msg"]) for each in found.values()] == [
+        (["d1"], policy, ""),
+        ([], {"prefix": "n-"}, ""),
+    ]
+    assert found["a"]["run"] == {**reported["a"], "good": True, "summary": "a: verified", "advice": ""}
+    assert found["b"]["run"]["good"] is False and found["b"]["run"]["advice"].startswith("roll it back: ansible-playbook")

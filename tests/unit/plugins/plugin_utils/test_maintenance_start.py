@@ -13,7 +13,7 @@ from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._maintenance_sta
 
 NOW = 1_795_428_000
 PRUNE = "set snapshot_prune_keep_last or snapshot_prune_older_than, or both, and a snapshot_prune_prefix that is not empty."
-SAME = "run id, prefix and manifest directory must be the same for all hosts"
+SAME = "run id, prefix, manifest directory and report file must be the same for all hosts"
 DURATION = "is soon. Use seconds, or a number followed by s, m, h, d or w."
 VARIABLES: dict[str, dict[str, Any]] = {
     "snapshot_create": {
@@ -47,10 +47,12 @@ def given(
     number: int = 1, *, disk_ids: Any = (), patch: str = "patch.yml", tasks: Any = None, prune: bool = False, **variables: Any
 ) -> Record:
     """What a host names; ``variables``: those of the inner roles that differ, and ``vm_id``, ``run_id`` and ``prefix``."""
-    own: Record = {key: variables.pop(key) for key in ("vm_id", "run_id", "run_id_type", "prefix", "manifest_dir") if key in variables}
+    own: Record = {
+        key: variables.pop(key) for key in ("vm_id", "run_id", "run_id_type", "prefix", "manifest_dir", "report_file") if key in variables
+    }
     roles = {role: {name: variables.pop(name, value) for name, value in options.items()} for role, options in VARIABLES.items()}
     assert not variables
-    known = {"vm_id": f"vm-{number}", "run_id": "p-1", "run_id_type": "str", "prefix": "n-", "manifest_dir": "/m", **own}
+    known = {"vm_id": f"vm-{number}", "run_id": "p-1", "run_id_type": "str", "prefix": "n-", "manifest_dir": "/m", "report_file": "", **own}
     return {
         **known,
         "disk_ids": disk_ids,
@@ -83,7 +85,7 @@ def test_input(folder: str) -> None:
             }
         },
         "vm_ids": ["vm-1"],
-        "run": {"run_id": "p-1", "prefix": "n-", "manifest_dir": "/m"},
+        "run": {"run_id": "p-1", "prefix": "n-", "manifest_dir": "/m", "report_file": ""},
         "vm_of": {"a": "vm-1"},
         "tasks_for": ["patch"],
         "prune": True,
@@ -146,7 +148,7 @@ def test_variable_of_an_inner_role_that_has_another_type(folder: str, name: str)
         assert name in msg and "\n" not in msg
 
 
-@pytest.mark.parametrize(("key", "value"), [("run_id", "p-2"), ("prefix", "m-"), ("manifest_dir", "/n")])
+@pytest.mark.parametrize(("key", "value"), [("run_id", "p-2"), ("prefix", "m-"), ("manifest_dir", "/n"), ("report_file", "/r.html")])
 def test_run_that_differs_between_hosts_is_refused_on_all(folder: str, key: str, value: str) -> None:
     other: Record = {key: value}
     found = checked_input({"a": given(1), "b": given(2, **other)}, folder)
