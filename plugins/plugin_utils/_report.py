@@ -283,7 +283,7 @@ def _disk(
                 "retention": retention,
             }
         )
-    ages = [row["age"] for row in rows if row["age"] != "unknown"]
+    ages = [age(axis[1] - each["create_time"]) for each in newest_first if each["create_time"] is not None]
     words = count(len(rows), "snapshot") + (f", {' to '.join(dict.fromkeys((ages[0], ages[-1])))} old" if ages else "")
     deleted = sum(row["kind"] == DELETED for row in rows)
     if deleted:
