@@ -36,7 +36,7 @@ def test_picture_of_the_phases_has_those_of_the_role_in_their_order() -> None:
     labels = words("maintenance_phases")
     assert [label for label in labels if label in phases] == list(phases)
     files = {"protect" if phase == "snapshot" else phase.split()[0].strip(",") for phase in phases}
-    assert files | {"restore", "finish", "verify_host"} == {path.stem for path in steps.glob("*.yml")}
+    assert files | {"restore", "finish", "page", "verify_host"} == {path.stem for path in steps.glob("*.yml")}
 
 
 def test_guide_on_credentials_lists_the_variables_that_modules_read() -> None:
