@@ -21,4 +21,6 @@ options:
       - Maximum number of concurrent requests, from V(1) to V(64).
     type: int
     default: 16
+notes:
+  - At a terminal, a task that waits for more than 3 seconds shows how many of its items are done, if it runs on the controller.
 """

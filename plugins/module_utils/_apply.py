@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils import _plan, _snapshots, _vms
@@ -28,6 +29,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     WrongStateError,
 )
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._polling import Polling
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._progress import ProgressFile
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Snapshot
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, NEVER_USABLE, DiskState, VmState, vm_state
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Do, Progress, Result, Seen, Sent, Step
@@ -39,9 +41,10 @@ UNSTABLE_DISK = 5000
 
 
 class UnitOfWork(Protocol):
-    """What :func:`until_done` needs of a unit: its next step, and that it records what was sent."""
+    """What :func:`until_done` needs of a unit: its next step and its progress, and that it records what was sent."""
 
     step: Step
+    progress: Progress
 
     def sent(self, sent: Sent) -> None:
         """Record what was sent."""
@@ -110,10 +113,12 @@ def until_done(
     send: Callable[[AnyUnit], Sent],
     poll: Callable[[Sequence[AnyUnit]], None],
     stop_waiting: Callable[[Sequence[AnyUnit], str], None],
+    report: Callable[[Iterable[tuple[Step, Progress]]], None],
 ) -> None:
     """The one loop in which everything is executed and waited for: write in parallel, pause, poll everything that is not done.
 
-    ``poll`` gives every unit its next step; ``stop_waiting`` ends units for the given reason.
+    ``poll`` gives every unit its next step; ``stop_waiting`` ends units for the given reason; ``report``: as
+    :meth:`ProgressFile.write`, once a round.
     """
     polling, trouble = Polling(deadline), ""
     while todo := [unit for unit in units if unit.step.do != "done"]:
@@ -122,6 +127,7 @@ def until_done(
             for unit in todo:
                 unit.step = replace(unit.step, reason="timeout")
             break
+        report((unit.step, unit.progress) for unit in units)
         writing = [unit for unit in todo if unit.step.do not in ("list", "wait")]
         with ThreadPoolExecutor(max_workers=parallelism) as threads:
             results = list(threads.map(send, writing))
@@ -170,8 +176,9 @@ def result_of(error: UCloudStackError) -> Result:
 class Task:
     """What the units of one task share: the client, one deadline, and every snapshot as it was last listed."""
 
-    def __init__(self, client: Client, seconds: float) -> None:
+    def __init__(self, client: Client, seconds: float, progress_file: ProgressFile) -> None:
         self.client = client
+        self.progress_file = progress_file
         self.deadline = Deadline(client.clock, seconds)
         self.latest: dict[str, Snapshot] = {}
         self.timed_out = False
@@ -202,9 +209,10 @@ class Task:
             if unit.step.do not in ("wait", "done"):
                 unit.step = replace(unit.step, do="list")
 
-    def carry_out(self, units: Sequence[Unit]) -> None:
-        """Write, wait and decide again until every planned unit is done or has timed out."""
-        until_done(units, self.deadline, self.client.config.parallelism, self._send, self._poll, self._stop_waiting)
+    def carry_out(self, units: Sequence[Unit], goal: str) -> None:
+        """Write, wait and decide again until every planned unit is done or has timed out. ``goal``: as in :meth:`ProgressFile.write`."""
+        report = partial(self.progress_file.write, goal)
+        until_done(units, self.deadline, self.client.config.parallelism, self._send, self._poll, self._stop_waiting, report)
 
     def _poll(self, units: Sequence[Unit]) -> None:
         unlisted = [unit.disk_id for unit in units if unit.step.do == "list" or not unit.watched]

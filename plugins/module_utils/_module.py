@@ -16,6 +16,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Deadline
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._progress import ProgressFile
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
@@ -114,6 +115,11 @@ def _missing(params: Mapping[str, Any], hint: str) -> str:
 def reading_deadline(client: Client) -> Deadline:
     """For the modules that only read, and so have no ``wait_timeout``: five minutes for all their calls together."""
     return Deadline(client.clock, 300)
+
+
+def progress_file(module: AnsibleModule) -> ProgressFile:
+    """Where the action plugin may watch. Not ``module.tmpdir``: that would create a folder if there is none."""
+    return ProgressFile(module._tmpdir)
 
 
 def check_numbers(params: Mapping[str, Any]) -> None:

@@ -91,5 +91,6 @@ def reattach(task: Task, homes: Mapping[str, str]) -> dict[str, Step]:
     except UCloudStackError as error:  # the loop below lists again
         for unit in units:
             unit.step = replace(unit.step, msg=str(error).rstrip("."))
-    until_done(units, deadline, client.config.parallelism, send, list_again, time_out)
+    report = partial(task.progress_file.write, "attached again")
+    until_done(units, deadline, client.config.parallelism, send, list_again, time_out, report)
     return {unit.disk.disk_id: replace(unit.step, request_id=unit.progress.request_id) for unit in units}

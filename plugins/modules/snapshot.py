@@ -280,7 +280,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     unknown = sorted(set(remarks) - set(disk_ids))
     if unknown:
         raise _module.InputError(f"remarks names {', '.join(unknown)}, not among disk_ids.")
-    task = Task(client, params["wait_timeout"])
+    task = Task(client, params["wait_timeout"], _module.progress_file(module))
     if params["state"] == "absent":
         return ensure_absent(task, module, disk_ids, name, snapshot_ids)
     return ensure_present(task, module, wanted, name)
@@ -308,7 +308,7 @@ def ensure_present(task: Task, module: AnsibleModule, wanted: Sequence[Wanted], 
     task.plan(units, task.read(disk_ids=[each.disk_id for each in wanted]))
     warnings: list[str] = []
     if not module.check_mode:
-        task.carry_out(units)
+        task.carry_out(units, "usable")
         warnings = task.duplicates(units, name)
         if module.params["all_or_nothing"] and not task.timed_out and any(unit.step.failed for unit in units):
             warnings += undo(task, units)
@@ -318,14 +318,14 @@ def ensure_present(task: Task, module: AnsibleModule, wanted: Sequence[Wanted], 
 def undo(task: Task, units: Sequence[Unit]) -> list[str]:
     """Delete what this task created, with a deadline of its own; what cannot be deleted stays ``created`` and says so. Returns warnings."""
     created = [unit for unit in units if unit.step.outcome == "created" and not unit.step.failed]
-    again = Task(task.client, task.deadline.seconds)
+    again = Task(task.client, task.deadline.seconds, task.progress_file)
     removals = [
         Unit(partial(_absent.absent, snapshot=task.latest[unit.step.snapshot_id or ""], wait=True), unit.disk_id, unit.step.snapshot_id)
         for unit in created
     ]
     try:
         again.plan(removals, again.read(each for unit in removals for each in unit.watched))
-        again.carry_out(removals)
+        again.carry_out(removals, "deleted again")
     except UCloudStackError as error:
         for unit in removals:
             unit.step = replace(unit.step, outcome="failed", msg=str(error))
@@ -356,7 +356,7 @@ def ensure_absent(task: Task, module: AnsibleModule, disk_ids: Sequence[str], na
     everything = [unit for item in items for unit in item]
     task.plan(everything, seen)
     if not module.check_mode:
-        task.carry_out(everything)
+        task.carry_out(everything, "deleted")
     return _results.of_snapshots(task, OUTCOMES, items)
 
 

@@ -269,7 +269,7 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     if homes and not params["wait"]:
         raise _module.InputError("wait=false cannot be used with attach_to: a disk is attached after its rollback.")
     wanted = Wanted(snapshot_ids, disk_ids, name or "", marker, backup, params["wait"], homes)
-    return roll_back(Task(client, params["wait_timeout"]), wanted, module.check_mode)
+    return roll_back(Task(client, params["wait_timeout"], _module.progress_file(module)), wanted, module.check_mode)
 
 
 @dataclass(frozen=True)
@@ -314,7 +314,7 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
                 task.plan_late(todo, seen)
             else:
                 task.plan(todo, seen)
-            task.carry_out(todo)
+            task.carry_out(todo, "rolled back")
             if wanted.wait:
                 at_home = {disk.disk_id for disk in attached.values() if disk.vm_id == homes.get(disk.disk_id)}
                 warnings += attach_again(task, [unit for unit in units if unit in todo or unit.disk_id not in at_home], homes)
@@ -377,7 +377,7 @@ def back_up(task: Task, units: Sequence[Unit], seen: Seen, wanted: Wanted, wall:
         if unit.step.do == "rollback"
     ]
     task.plan(backups, seen)
-    task.carry_out(backups)
+    task.carry_out(backups, "backed up")
     return backups
 
 

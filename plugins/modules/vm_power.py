@@ -193,7 +193,8 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     poll(units)
     plans = [unit.step for unit in units]
     if not module.check_mode:
-        _apply.until_done(units, deadline, params["parallelism"], send, poll, stop_waiting)
+        report = partial(_module.progress_file(module).write, params["state"].replace("_", " "))
+        _apply.until_done(units, deadline, params["parallelism"], send, poll, stop_waiting, report)
     steps = [replace(unit.step, request_id=unit.progress.request_id) for unit in units]
     return _results.of_steps(OUTCOMES, plans, steps, warnings)
 

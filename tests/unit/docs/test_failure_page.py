@@ -57,6 +57,8 @@ NO_FAILURES = {
     "… is not patched.",
     "…: no snapshot named …",
     "…: data of … named …, …",
+    # the progress of a task
+    "in other states",
     # the overview of a maintenance run, which says itself what to do
     "Run …, … in … s",
     "it has left the play",

@@ -16,6 +16,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._apply import Ta
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._clock import Clock
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import FatalError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._progress import ProgressFile
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._steps import Progress, Seen, Step
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 from emulator.errors import Reason
@@ -30,7 +31,7 @@ def new_task(cloud: Emulator, virtual_time: Any) -> NewTask:
     """A task with so many seconds until its deadline."""
     config = Config(**{key: getattr(cloud, key) for key in ("api_url", "public_key", "private_key", "region", "zone")})
     clock = Clock(now=virtual_time.now, wall=virtual_time.wall, sleep=virtual_time.sleep, chance=lambda: 0.5)
-    return lambda seconds: Task(Client(config, clock), seconds)
+    return lambda seconds: Task(Client(config, clock), seconds, ProgressFile(None))
 
 
 def script(*steps: Step) -> Callable[[Seen, Progress, float], Step]:
@@ -41,7 +42,7 @@ def script(*steps: Step) -> Callable[[Seen, Progress, float], Step]:
 
 def carry_out(task: Task, *units: Unit) -> None:
     task.plan(units, task.read(disk_ids=[unit.disk_id for unit in units]))
-    task.carry_out(units)
+    task.carry_out(units, "done")
 
 
 def create(disk: str, name: str = "x") -> Step:
@@ -192,7 +193,7 @@ def test_no_write_is_sent_when_time_is_up(cloud: Emulator, disks: list[str], new
     units = [Unit(script(create(each), wait(each)), each) for each in disks]
     task.plan(units, task.read(disk_ids=disks))
     virtual_time.sleep(60)
-    task.carry_out(units)
+    task.carry_out(units, "done")
     assert task.timed_out and cloud.calls("CreateSnapshot") == []
     assert {unit.step.outcome for unit in units} == {"failed"} and all(unit.step.failed for unit in units)
 
