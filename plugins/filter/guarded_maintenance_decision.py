@@ -44,8 +44,7 @@ options:
 EXAMPLES = r"""
 - name: Classify each host
   ansible.builtin.set_fact:
-    batch: "{{ batch | ucloudstack.cloud.guarded_maintenance_decision('phase', phase='patched', facts=facts,
-      current=ansible_current_hosts, failed=ansible_failed_hosts, failed_before=failed_before) }}"
+    batch: "{{ batch | ucloudstack.cloud.guarded_maintenance_decision('phase', phase='patched', facts=facts, play=play) }}"
   run_once: true
 """
 

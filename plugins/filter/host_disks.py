@@ -31,7 +31,7 @@ options:
 EXAMPLES = r"""
 - name: Find the disks of all hosts
   ansible.builtin.set_fact:
-    hosts: "{{ {'web07': {'vm_id': 'vm-web07', 'disk_ids': []}} | ucloudstack.cloud.host_disks(vms) }}"
+    batch: "{{ {'web07': {'vm_id': 'vm-web07', 'disk_ids': []}} | ucloudstack.cloud.host_disks(vms) }}"
   run_once: true
 """
 

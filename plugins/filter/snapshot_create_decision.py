@@ -33,7 +33,8 @@ options:
 EXAMPLES = r"""
 - name: Plan the snapshots
   ansible.builtin.set_fact:
-    plan: "{{ hosts | ucloudstack.cloud.snapshot_create_decision('plan', manifest=manifest, listed=listed) }}"
+    plan: "{{ batch | ucloudstack.cloud.snapshot_create_decision('plan', manifest=manifest, listed=listed,
+      playbook_dir=playbook_dir, check_mode=ansible_check_mode) }}"
   run_once: true
 """
 

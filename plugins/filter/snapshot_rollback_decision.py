@@ -35,7 +35,7 @@ options:
 EXAMPLES = r"""
 - name: Plan the rollbacks
   ansible.builtin.set_fact:
-    batch: "{{ hosts | ucloudstack.cloud.snapshot_rollback_decision('runs', manifest=manifest) }}"
+    runs: "{{ batch | ucloudstack.cloud.snapshot_rollback_decision('runs', manifest=manifest) }}"
   run_once: true
 """
 
