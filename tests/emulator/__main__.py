@@ -15,6 +15,7 @@ if not __package__:  # run as a folder: import the package as everybody else doe
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from emulator.generations import GENERATIONS
+from emulator.qemu import ACCELERATORS, Qemu
 from emulator.server import Emulator
 from emulator.state import OtherGeneration, StateInUse
 
@@ -61,16 +62,21 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--snapshot-limit", default=10, type=_count, help="snapshots per disk, 0: no limit")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a certificate authority of its own")
     parser.add_argument("--generation", choices=GENERATIONS, help="of the API; default: that of the folder, of a new one 1.x")
-    parser.add_argument("--vm-backend", default="none", choices=("none",), help="none: a VM is a row with states")
+    parser.add_argument("--vm-backend", default="none", choices=("none", "qemu"), help="none: a VM is a row with states")
+    parser.add_argument("--vm-image", type=Path, help="with qemu: what the boot disk of a new VM starts with")
+    parser.add_argument("--vm-accelerator", default="tcg", choices=ACCELERATORS, help="with qemu: kvm is faster, where it works")
     return parser
 
 
 def main() -> int:
     """Serve until told to stop. The only line on stdout is the JSON object that says where and with which keys."""
     args = parser().parse_args()
+    if (args.vm_backend == "qemu") != bool(args.vm_image):
+        parser().error("--vm-backend qemu and --vm-image belong together")
     # Blocked before any thread starts, so that the wait below is the only place that sees them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
+        machines = Qemu(args.state_dir.absolute() / "vms", args.vm_image.absolute(), args.vm_accelerator) if args.vm_image else None
         emulator = Emulator(
             args.state_dir,
             port=args.port,
@@ -80,6 +86,7 @@ def main() -> int:
             snapshot_limit=args.snapshot_limit,
             tls=args.tls,
             generation=args.generation,
+            machines=machines,
         )
     except (OSError, StateInUse, OtherGeneration) as error:
         print(f"emulator: {error}", file=sys.stderr)

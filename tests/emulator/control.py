@@ -31,10 +31,16 @@ _DISK = {
     "vm_id": Option(lambda value: isinstance(value, str), "an id", ""),
     "external": flag(False),
 }
+_VM = {
+    "name": Option(text, "a text"),
+    "boot_gb": Option(whole(1), "a whole number from 1", 1),
+    "data_gb": Option(whole(0), "a whole number from 0", 1),
+    "memory_mb": Option(whole(1), "a whole number from 1", 256),
+}
 
 
 def routes(state: State, faults: Faults) -> list[Route]:
-    """``/calls``, ``/state`` (GET), ``/faults``, ``/timers`` (GET, POST, DELETE) and ``/disks`` (POST)."""
+    """``/calls``, ``/state`` (GET), ``/faults``, ``/timers`` (GET, POST, DELETE), ``/disks`` and ``/vms`` (POST)."""
 
     def get_calls(request: Request) -> Response:
         return JSONResponse(state.calls())
@@ -76,6 +82,10 @@ def routes(state: State, faults: Faults) -> list[Route]:
             state.vm(fields["vm_id"])
         return JSONResponse({"id": state.add_disk(**fields)})
 
+    def post_vms(spec: Any) -> Response:
+        vm = state.vm(state.add_vm(**_read("a VM", spec, _VM)))
+        return JSONResponse({"id": vm.id, "ssh_port": vm.ssh_port})
+
     return [
         Route("/calls", get_calls, methods=["GET"]),
         Route("/calls", delete_calls, methods=["DELETE"]),
@@ -87,6 +97,7 @@ def routes(state: State, faults: Faults) -> list[Route]:
         Route("/timers", _with_body(post_timers), methods=["POST"]),
         Route("/timers", delete_timers, methods=["DELETE"]),
         Route("/disks", _with_body(post_disks), methods=["POST"]),
+        Route("/vms", _with_body(post_vms), methods=["POST"]),
     ]
 
 
@@ -120,7 +131,7 @@ def overview(state: State) -> dict[str, list[dict[str, Any]]]:
     """``{disks, vms, snapshots}``, oldest first, each with id, name, status, and of a disk the path of its ``image``.
 
     Snapshots that lists hide for the moment are here too, with the status that they really have, and disks in the recycle bin (Deleted).
-    Words are those of 1.x.
+    Words are those of 1.x. ``ssh_port`` of a VM is 0 if nothing runs it.
     """
     with state.transaction():
         disks = [
@@ -136,7 +147,14 @@ def overview(state: State) -> dict[str, list[dict[str, Any]]]:
             for disk in map(state.disk, reversed(state.find_disks(recycled=None)))
         ]
         vms = [
-            {"id": vm.id, "name": vm.name, "status": vm.state, "ip": vm.ip, "disk_ids": state.find_disks(vm_id=vm.id)[::-1]}
+            {
+                "id": vm.id,
+                "name": vm.name,
+                "status": vm.state,
+                "ip": vm.ip,
+                "disk_ids": state.find_disks(vm_id=vm.id)[::-1],
+                "ssh_port": vm.ssh_port,
+            }
             for vm in map(state.vm, reversed(state.find_vms()))
         ]
         snapshots = [

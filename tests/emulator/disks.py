@@ -19,6 +19,13 @@ def create(image: Path, size_gb: int) -> None:
         file.truncate(size_gb * GIB)
 
 
+def install(system: Path, image: Path) -> None:
+    """Write an operating system to an empty disk, which is as large at least, and keeps its size."""
+    size = image.stat().st_size
+    copy(system, image)
+    os.truncate(image, size)
+
+
 def copy(source: Path, target: Path) -> None:
     """Make target's bytes those of source, in place.
 

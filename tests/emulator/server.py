@@ -30,7 +30,7 @@ from emulator.api import Api
 from emulator.errors import ApiError
 from emulator.faults import Faults
 from emulator.replies import LOGIN_PAGE, response
-from emulator.state import TRANSITION_SECONDS, State
+from emulator.state import TRANSITION_SECONDS, Machines, State
 
 HOST = "127.0.0.1"
 TICK_SECONDS = 0.1
@@ -44,7 +44,7 @@ class Emulator:
 
     Times are in seconds but ``latency_ms``. ``snapshot_limit`` is per disk, 0 for none. With a ``clock`` of your own (Unix seconds) time
     stands still between requests; with the real one work also finishes while nobody asks. ``generation`` is a name, or None for the one
-    that the directory has (a new one: 1.x). Raises StateInUse, OtherGeneration or OSError.
+    that the directory has (a new one: 1.x). ``machines`` run the VMs; without, nothing does. Raises StateInUse, OtherGeneration or OSError.
 
     ``api_url``, ``control_url`` and the keys are there from the start; the server answers inside the ``with`` block. ``state`` and
     ``faults`` may be used directly.
@@ -65,6 +65,7 @@ class Emulator:
         snapshot_limit: int = 10,
         tls: bool = False,
         generation: str | None = None,
+        machines: Machines | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.state = State(
@@ -74,6 +75,7 @@ class Emulator:
             transition_seconds=transition_seconds,
             snapshot_limit=snapshot_limit,
             generation=generation,
+            machines=machines,
             clock=clock,
         )
         self.generation = self.state.generation

@@ -12,17 +12,18 @@ from __future__ import annotations
 import fcntl
 import json
 import secrets
+import socket
 import sqlite3
 import string
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from emulator import disks
 from emulator.errors import ApiError, Reason
@@ -71,6 +72,12 @@ class VmState(StrEnum):
     STOPPED = "Stopped"
 
 
+AFTER_ITS_END: dict[str, VmState] = {
+    VmState.RUNNING: VmState.STOPPED,
+    VmState.STOPPING: VmState.STOPPED,
+    VmState.RESTARTING: VmState.RUNNING,
+}
+"""The next state of a VM whose guest has shut down, by its state so far."""
 STABLE_DISK = (DiskStatus.BOUND, DiskStatus.UNBOUND)
 BUSY_WITH_SNAPSHOT = (DiskStatus.SNAPSHOTING, DiskStatus.ROLLBACKING)
 
@@ -115,7 +122,10 @@ class Disk:
 
 @dataclass(frozen=True)
 class Vm:
-    """A VM. ``memory_mb`` in MB, ``create_time`` in Unix seconds. Until ``odd_until`` it shows ``odd_status``."""
+    """A VM. ``memory_mb`` in MB, ``create_time`` in Unix seconds. Until ``odd_until`` it shows ``odd_status``.
+
+    ``ssh_port``: the port of 127.0.0.1 that leads to its guest; 0 without machines.
+    """
 
     id: str
     name: str
@@ -134,6 +144,7 @@ class Vm:
     project_id: str = DEFAULT_PROJECT
     odd_status: str = ""
     odd_until: float = 0
+    ssh_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,31 @@ class Timer:
     disk_ids: tuple[str, ...]
 
 
+class Machines(Protocol):
+    """What runs the VMs, if they are more than rows: ``emulator.qemu``. A VM that is not on ignores all but ``start``."""
+
+    image: Path
+    """What the boot disk of a new VM starts with."""
+
+    def start(self, vm: Vm, disks: Mapping[str, Path]) -> None:
+        """Power on, with disks (id → file), boot disk first."""
+
+    def runs(self, vm_id: str) -> bool:
+        """Whether it is on."""
+
+    def shut_down(self, vm_id: str) -> None:
+        """Ask the guest to end."""
+
+    def power_off(self, vm_id: str) -> None:
+        """End it at once."""
+
+    def paused(self, vm_id: str) -> AbstractContextManager[None]:
+        """It writes nothing meanwhile."""
+
+    def close(self) -> None:
+        """Power off all."""
+
+
 class Work(StrEnum):
     """What a job does when it is due."""
 
@@ -204,7 +240,7 @@ CREATE TABLE IF NOT EXISTS disks (
 CREATE TABLE IF NOT EXISTS vms (
     id TEXT PRIMARY KEY, name TEXT, state TEXT, vm_type TEXT, image_id TEXT, cpu INTEGER, memory_mb INTEGER, vpc_id TEXT,
     subnet_id TEXT, security_group TEXT, charge_type TEXT, ip TEXT, create_time INTEGER, remark TEXT, project_id TEXT, odd_status TEXT,
-    odd_until REAL);
+    odd_until REAL, ssh_port INTEGER);
 CREATE TABLE IF NOT EXISTS snapshots (
     id TEXT PRIMARY KEY, disk_id TEXT, disk_type TEXT, name TEXT, remark TEXT, status TEXT, create_time INTEGER,
     listed_at REAL, odd_status TEXT, odd_until REAL, project_id TEXT, timer_id TEXT);
@@ -232,6 +268,7 @@ class State:
 
     Thread-safe: each public method takes the lock; ``transaction`` groups several. Time is Unix seconds from ``clock``;
     ``advance`` carries out what is due by then. ``generation`` is a name, or None for the one that the directory has (a new one: 1.x).
+    Without ``machines``, a VM is a row whose state changes by time. With them, those that were on are powered on again.
     Raises StateInUse when another process has the directory, OtherGeneration when it has another generation.
     """
 
@@ -244,9 +281,11 @@ class State:
         transition_seconds: float = TRANSITION_SECONDS,
         snapshot_limit: int = 10,
         generation: str | None = None,
+        machines: Machines | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.directory = directory
+        self.machines = machines
         self.snapshot_seconds = snapshot_seconds
         self.rollback_seconds = rollback_seconds
         self.transition_seconds = transition_seconds
@@ -272,10 +311,13 @@ class State:
             raise OtherGeneration(f"{directory} is of generation {kept}, not {generation}")
         self.generation = GENERATIONS[kept]
         self._remove_leftovers()
+        self._power_on_again()
 
     def close(self) -> None:
         """Let go of the directory."""
         with self._lock:
+            if self.machines:
+                self.machines.close()
             self._db.close()
             self._lock_file.close()
 
@@ -475,7 +517,8 @@ class State:
             texts = disk.disk_type, name, remark, status
             owner = {"project_id": project_id, "timer_id": timer_id}
             snapshot = Snapshot(_new_id("snapshot"), disk_id, *texts, created, listed_at)
-            disks.copy(self.image(disk_id), self.snapshot_image(snapshot.id))
+            with self.machines.paused(disk.vm_id) if self.machines else nullcontext():
+                disks.copy(self.image(disk_id), self.snapshot_image(snapshot.id))
             self._insert("snapshots", asdict(snapshot) | owner)
             return snapshot.id
 
@@ -596,17 +639,20 @@ class State:
         Settled: in ``state`` at once. Otherwise Initializing, Starting, Running, as through the API.
         """
         with self.transaction():
+            if self.machines and boot_gb * disks.GIB < self.machines.image.stat().st_size:
+                raise ApiError(Reason.BAD_PARAMETER, f"{self.machines.image} is larger than the boot disk")
             vm_id, state = _new_id("vm"), state if settled else VmState.INITIALIZING
             (count,) = self._row("SELECT count(*) FROM vms")
             ip = ip or f"10.0.{count // 250 % 256}.{count % 250 + 2}"
             hardware = vm_type, image_id, cpu, memory_mb
             network = vpc_id, subnet_id, security_group
-            vm = Vm(vm_id, name, state, *hardware, *network, charge_type, ip, self._now(), remark, project_id)
+            port = _free_port() if self.machines else 0
+            vm = Vm(vm_id, name, state, *hardware, *network, charge_type, ip, self._now(), remark, project_id, ssh_port=port)
             self._insert("vms", asdict(vm))
             for disk_type, size_gb, set_type in (("Boot", boot_gb, boot_set_type), ("Data", data_gb, data_set_type)):
                 if size_gb:
                     label = f"{name}-{disk_type.lower()}"
-                    self.add_disk(
+                    disk_id = self.add_disk(
                         label,
                         size_gb,
                         vm_id=vm_id,
@@ -616,8 +662,12 @@ class State:
                         project_id=project_id,
                         settled=settled,
                     )
+                    if disk_type == "Boot" and self.machines:
+                        disks.install(self.machines.image, self.image(disk_id))
             if not settled:
                 self._schedule(self.transition_seconds, Work.MOVE_VM, vm_id, VmState.STARTING)
+            elif state == VmState.RUNNING:
+                self._power_on(vm_id)
             return vm_id
 
     def start_vm(self, vm_id: str, *, with_busy_disks: bool = False) -> None:
@@ -628,20 +678,21 @@ class State:
             if not self.find_disks(vm_id=vm_id, disk_type="Boot"):
                 raise ApiError(Reason.VM_WRONG_STATE, f"{vm_id} has no boot disk")
             self._move_vm(vm_id, VmState.STARTING, VmState.RUNNING)
+            self._power_on(vm_id)
 
     def stop_vm(self, vm_id: str, *, hangs: bool = False, with_busy_disks: bool = False) -> None:
         """Stopping, then Stopped, or Stopping for ever when the guest hangs. Only from Running, with stable disks."""
         with self.transaction():
             self._require_vm_state(self.vm(vm_id), Reason.VM_NOT_RUNNING, VmState.RUNNING)
             self._require_stable_disks(vm_id, with_busy_disks)
-            self._move_vm(vm_id, VmState.STOPPING, None if hangs else VmState.STOPPED)
+            self._shut_down(vm_id, VmState.STOPPING, VmState.STOPPED, hangs)
 
     def restart_vm(self, vm_id: str, *, hangs: bool = False, with_busy_disks: bool = False) -> None:
         """Restarting, then Running, or Restarting for ever when the guest hangs. Only from Running, with stable disks."""
         with self.transaction():
             self._require_vm_state(self.vm(vm_id), Reason.VM_NOT_RUNNING, VmState.RUNNING)
             self._require_stable_disks(vm_id, with_busy_disks)
-            self._move_vm(vm_id, VmState.RESTARTING, None if hangs else VmState.RUNNING)
+            self._shut_down(vm_id, VmState.RESTARTING, VmState.RUNNING, hangs)
 
     def poweroff_vm(self, vm_id: str, *, with_busy_disks: bool = False) -> None:
         """Poweroffing, then Stopped. From Running, and out of a hung Stopping, Starting or Restarting; with stable disks."""
@@ -650,6 +701,8 @@ class State:
             self._require_vm_state(self.vm(vm_id), Reason.VM_NOT_RUNNING, *from_states)
             self._require_stable_disks(vm_id, with_busy_disks)
             self._move_vm(vm_id, VmState.POWEROFFING, VmState.STOPPED)
+            if self.machines:
+                self.machines.power_off(vm_id)
 
     # ---- calls
 
@@ -675,13 +728,14 @@ class State:
     # ---- work
 
     def advance(self) -> None:
-        """Carry out all work that is due by now, in the order in which it came due."""
+        """Carry out all work that is due by now, in the order in which it came due, and notice which guests have ended."""
         with self._lock:
             now = self.clock()
             while job := self._row("SELECT * FROM jobs WHERE due <= ? ORDER BY due, seq LIMIT 1", now):
                 with self.transaction():
                     self._db.execute("DELETE FROM jobs WHERE seq = ?", (job["seq"],))
                     self._carry_out(Work(job["work"]), job["subject"], job["target"], job["due"])
+            self._notice_ends()
 
     def _carry_out(self, work: Work, subject: str, target: str, due: float) -> None:
         match work:
@@ -708,6 +762,7 @@ class State:
             case Work.MOVE_VM:
                 self._db.execute("UPDATE vms SET state = ? WHERE id = ?", (target, subject))
                 if target == VmState.STARTING:
+                    self._power_on(subject)
                     self._schedule(self.transition_seconds, Work.MOVE_VM, subject, VmState.RUNNING, since=due)
             case Work.RUN_TIMER:
                 self._run_timer(next(timer for timer in self.timers() if timer.id == subject), due)
@@ -721,6 +776,33 @@ class State:
         self._db.execute("UPDATE vms SET state = ? WHERE id = ?", (state, vm_id))
         if target:
             self._schedule(self.transition_seconds, Work.MOVE_VM, vm_id, target)
+
+    def _shut_down(self, vm_id: str, state: VmState, end: VmState, hangs: bool) -> None:
+        """Without machines, the guest ends in time, unless it hangs. With them, ``_notice_ends`` sees it."""
+        self._move_vm(vm_id, state, None if hangs or self.machines else end)
+        if self.machines and not hangs:
+            self.machines.shut_down(vm_id)
+
+    def _power_on(self, vm_id: str) -> None:
+        if self.machines:
+            attached = sorted(map(self.disk, self.find_disks(vm_id=vm_id)), key=lambda disk: (disk.disk_type != "Boot", disk.drive))
+            self.machines.start(self.vm(vm_id), {disk.id: self.image(disk.id) for disk in attached})
+
+    def _power_on_again(self) -> None:
+        """After this emulator ended, and all machines with it."""
+        for vm in map(self.vm, self.find_vms()):
+            if vm.state in (VmState.RUNNING, VmState.STARTING):
+                self._power_on(vm.id)
+
+    def _notice_ends(self) -> None:
+        if not self.machines:
+            return
+        for vm in map(self.vm, self.find_vms()):
+            if (state := AFTER_ITS_END.get(vm.state)) and not self.machines.runs(vm.id):
+                with self.transaction():
+                    self._db.execute("UPDATE vms SET state = ? WHERE id = ?", (state, vm.id))
+                    if state == VmState.RUNNING:
+                        self._power_on(vm.id)
 
     def _run_timer(self, timer: Timer, due: float) -> None:
         self._schedule(timer.every, Work.RUN_TIMER, timer.id, since=due)
@@ -832,6 +914,14 @@ class State:
     def _free_drive(self, vm_id: str) -> str:
         taken = {row["drive"] for row in self._db.execute("SELECT drive FROM disks WHERE vm_id = ?", (vm_id,))}
         return next((drive for letter in string.ascii_lowercase if (drive := f"vd{letter}") not in taken), "")
+
+
+def _free_port() -> int:
+    """Below those that the system gives to others while the VM is off."""
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _new_id(kind: str) -> str:

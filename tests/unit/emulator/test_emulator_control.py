@@ -76,7 +76,7 @@ def test_state(call: Any, control: Any, clock: Any) -> None:
             "image": str(call.state.directory / "disks" / f"{boot}.img"),
         }
     ]
-    assert state["vms"] == [{"id": vm, "name": "web", "status": "Running", "ip": "10.0.0.2", "disk_ids": [boot]}]
+    assert state["vms"] == [{"id": vm, "name": "web", "status": "Running", "ip": "10.0.0.2", "disk_ids": [boot], "ssh_port": 0}]
     (kept,) = state["snapshots"]
     assert (kept["id"], kept["name"], kept["status"], kept["disk_id"]) == (snapshot, "before", "Normal", boot)
     assert Path(state["disks"][0]["image"]).exists()
@@ -121,6 +121,11 @@ def test_disks(call: Any, control: Any) -> None:
     assert call.ids("DescribeDisk", AttachResourceID=vm)[0] == lun
 
 
+def test_vms(call: Any, control: Any) -> None:
+    made = control("POST", "/vms", json={"name": "web", "data_gb": 0}).json()
+    assert (call.vm_state(made["id"]), made["ssh_port"], len(call.ids("DescribeDisk"))) == ("Running", 0, 1)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "message"),
     [
@@ -134,9 +139,10 @@ def test_disks(call: Any, control: Any) -> None:
         ("/disks", {"name": "data", "size_gb": 1, "vm_id": "vm-none"}, "VM does not exist: vm-none"),
         ("/disks", {"name": "data", "size_gb": 1, "external": 1}, "external must be true or false"),
         ("/disks", {"name": "data", "size_gb": 1, "vm": "x"}, "a disk has no field 'vm'"),
+        ("/vms", {"name": "web", "data_gb": -1}, "data_gb must be a whole number from 0"),
     ],
 )
-def test_bad_timers_and_disks_are_refused(call: Any, control: Any, path: str, body: Any, message: str) -> None:
+def test_bad_timers_disks_and_vms_are_refused(call: Any, control: Any, path: str, body: Any, message: str) -> None:
     response = control("POST", path, json=body)
     assert (response.status_code, response.json()) == (400, {"error": message})
     assert (control("GET", "/timers").json(), call("DescribeDisk")["TotalCount"]) == ([], 0)

@@ -170,7 +170,7 @@ def test_killed_and_started_again(start: Start, call: Any) -> None:
         (["--latency-ms", "inf"], "emulator: argument --latency-ms: invalid number value: 'inf'"),
         (["--snapshot-limit", "1.5"], "emulator: argument --snapshot-limit: invalid whole number value: '1.5'"),
         (["--generation", "3"], "emulator: argument --generation: invalid choice: '3'"),
-        (["--vm-backend", "qemu"], "emulator: argument --vm-backend: invalid choice: 'qemu'"),
+        (["--vm-backend", "xen"], "emulator: argument --vm-backend: invalid choice: 'xen'"),
         (["--mischief"], "emulator: unrecognized arguments: --mischief"),
     ],
 )
@@ -197,6 +197,13 @@ def test_generation_of_a_directory(start: Start, call: Any) -> None:
     assert error.endswith(" is of generation 2026, not 2.x\n")
     again = start()
     assert "X-UCLOUD-REQUEST-UUID" in caller(call, again).send("DescribeDisk").headers
+
+
+@pytest.mark.parametrize("options", [("--vm-backend", "qemu"), ("--vm-image", FOLDER)])
+def test_qemu_needs_an_image(start: Start, options: tuple[str, ...]) -> None:
+    process = start(*options)
+    out, error = process.communicate(timeout=5)
+    assert (process.returncode, out, error) == (2, "", "emulator: --vm-backend qemu and --vm-image belong together\n")
 
 
 def test_a_directory_that_cannot_be_used(start: Start, call: Any, tmp_path: Path) -> None:
