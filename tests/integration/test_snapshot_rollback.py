@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support import stage
 from support.collection import COLLECTIONS
 
@@ -93,6 +95,26 @@ def test_second_rollback_warns_and_does_nothing_unless_again(
     assert again.returncode == 0, again.stdout
     assert fleet.checksums("web1") == {"web1": before["web1"]}
     assert fleet.snapshots("ansible-run-2-r2") == fleet.snapshots("ansible-run-2-b2") == sorted(fleet.disks("web1"))
+
+
+def test_python_that_came_with_the_patch_is_gone(fleet: Fleet, created: Created, tmp_path: Path) -> None:
+    created("run-py")
+    fleet.variables["web1"]["ansible_interpreter_python_fallback"] = [sys.executable]
+    later = {"discovered_interpreter_python": "/usr/bin/python4", "since": "the patch", "cacheable": True}
+    recall = {"hosts": "web1", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": later}]}
+    read = {"ansible.builtin.assert": {"that": "ansible_facts.discovered_interpreter_python == ansible_playbook_python"}}
+    use = {"hosts": "web1", "gather_facts": False, "tasks": [read, {"ansible.builtin.command": "/bin/true"}]}
+    book = tmp_path / "play.yml"
+    book.write_text(yaml.safe_dump([recall, {"ansible.builtin.import_playbook": "ucloudstack.cloud.rollback"}, use]))
+    given = {
+        "ansible_python_interpreter": "{{ 'auto_silent' if ansible_connection == 'guest' else ansible_playbook_python }}",
+        "target": "web1",
+        "ucloudstack_manifest_dir": str(tmp_path / "manifests"),
+        "snapshot_rollback_run_id": "run-py",
+        "snapshot_rollback_connect_timeout": 20,
+    }
+    played = stage.playbook(book, COLLECTIONS, fleet.cloud.environment, given, "-i", fleet.write())
+    assert played.returncode == 0, played.stdout
 
 
 @pytest.mark.once
