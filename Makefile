@@ -13,10 +13,10 @@ ARGS ?=
 RUN = @$(NOX) --session $@ -- $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs unit integration sanity lint floor matrix soak fuzz bench bench-roles clean
+.PHONY: help demo test docs unit integration e2e sanity lint floor matrix soak fuzz bench bench-roles clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(NOX) ## a quick demonstration, against an emulated cloud on this machine
 	$(RUN)
@@ -36,6 +36,9 @@ sanity: $(NOX) ## ansible-test sanity, and a build of the collection
 	$(RUN)
 
 lint: $(NOX) ## style, types, documentation, changelog
+	$(RUN)
+
+e2e: $(NOX) ## playbooks against real guests in QEMU, by SSH; builds the guest first
 	$(RUN)
 
 floor: $(NOX) ## playbooks with modules on Python 3.9, the oldest supported

@@ -115,6 +115,13 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session
+def e2e(session: nox.Session) -> None:
+    """Playbooks against real guests, by SSH. What this needs of Debian, and for how long, is in tests/e2e/guest.py."""
+    session.install(ANSIBLE_CORE, "-r", "tests/requirements.txt")
+    session.run("pytest", "tests/e2e", *session.posargs)
+
+
+@nox.session
 def floor(session: nox.Session) -> None:
     """Playbooks with modules on the oldest supported Python."""
     python = oldest_module_python(session)

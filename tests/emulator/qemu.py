@@ -68,7 +68,7 @@ class Qemu:
         self._tell(vm_id, "system_powerdown")
 
     def power_off(self, vm_id: str) -> None:
-        """Pull the plug."""
+        """Force power off."""
         if running := self._running.pop(vm_id, None):
             running.process.kill()
             running.process.wait()

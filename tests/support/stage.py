@@ -211,7 +211,7 @@ def playbook(
 def program(name: str, *arguments: str, folder: Path, collections: Path, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program of this Python in a folder, as an operator does; its home directory is the parent. ``given``: its standard input."""
     environment = {
-        **_clean_environment(collections),
+        **clean_environment(collections),
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         "HOME": str(folder.parent),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # ansible-runner looks for ansible-playbook there
@@ -283,11 +283,11 @@ def _invocation(
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_PIPELINING": "true",
     }
-    whole = {**_clean_environment(collections), **settings, **environment}
+    whole = {**clean_environment(collections), **settings, **environment}
     return command, {"env": whole, "cwd": collections, "text": True, "stdin": subprocess.DEVNULL}
 
 
-def _clean_environment(collections: Path) -> dict[str, str]:
+def clean_environment(collections: Path) -> dict[str, str]:
     """The caller's, without its Ansible settings and cloud keys; with these collections, and the connection to emulated guests."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "UCLOUDSTACK_"))}
     return {
