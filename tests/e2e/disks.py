@@ -13,15 +13,15 @@ from pathlib import Path
 
 from . import guest
 
-WRITTEN_BY_A_BOOT = ("lost+found", "run", "tmp", "var/cache", "var/lib/systemd", "var/lib/dhcp", "var/log", "var/tmp")
-"""What differs after any boot, even if nothing was patched."""
+WRITTEN_ANYWAY = ("lost+found", "root/.ansible", "run", "tmp", "var/cache", "var/lib/systemd", "var/lib/dhcp", "var/log", "var/tmp")
+"""What differs after any boot and any task, even if nothing was patched."""
 
 
 def changes(before: Path, after: Path, folder: Path) -> set[str]:
-    """The files of two boot disks that differ, apart from those that any boot writes."""
+    """The files of two boot disks that differ, apart from those that are written anyway."""
     old, new = (_contents(files(disk, folder / name, guest.FIRST_BYTE)) for disk, name in ((before, "before"), (after, "after")))
     differing = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
-    return {path for path in differing if not any(Path(path).is_relative_to(written) for written in WRITTEN_BY_A_BOOT)}
+    return {path for path in differing if not any(Path(path).is_relative_to(written) for written in WRITTEN_ANYWAY)}
 
 
 def files(disk: Path, target: Path, start: int = 0) -> Path:

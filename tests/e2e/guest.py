@@ -5,7 +5,7 @@
 
 Debian without recommended packages: kernel, systemd, ssh, python3, and the service ``ledger``, which writes to the data disk. An emulated
 processor is slow, so there is no udev, neither in the initramfs nor later: it takes half the time of a boot. The script needs
-the packages of ``NEEDS``, a Debian mirror, about 2 GB in the folder ``.guest`` of the checkout, and about two minutes. The next
+the packages of ``NEEDS``, a Debian mirror, about 2 GB in the folder ``.guest`` of the checkout, and three to ten minutes. The next
 time, it takes what is there, unless this script or ``ledger.py`` has changed.
 """
 
