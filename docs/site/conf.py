@@ -12,11 +12,14 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+ANSIBLE = "https://docs.ansible.com/ansible/latest"
+SETTINGS = f"{ANSIBLE}/reference_appendices/config.html"
 ELSEWHERE = {
-    "ansible_configuration_settings": "https://docs.ansible.com/ansible/latest/reference_appendices/config.html",
-    "common_return_values": "https://docs.ansible.com/ansible/latest/reference_appendices/common_return_values.html",
+    "action_plugins": f"{ANSIBLE}/plugins/action.html",
+    "ansible_configuration_settings": SETTINGS,
+    "common_return_values": f"{ANSIBLE}/reference_appendices/common_return_values.html",
 }
-"""Labels that antsibull-docs refers to, and that are in Ansible's own documentation."""
+"""Labels that antsibull-docs refers to, and that are in Ansible's own documentation, as are the variables of the environment."""
 
 project = "ucloudstack.cloud"
 author = "UCloudStack collection contributors"
@@ -42,7 +45,8 @@ def setup(app: Sphinx) -> None:
 
 def link_elsewhere(_app: Sphinx, _env: BuildEnvironment, node: pending_xref, content: nodes.TextElement) -> nodes.reference | None:
     """A link to Ansible's own documentation; None for any other label, which Sphinx then reports."""
-    address = ELSEWHERE.get(node["reftarget"])
+    target = node["reftarget"]
+    address = f"{SETTINGS}#envvar-{target}" if node["reftype"] == "envvar" else ELSEWHERE.get(target)
     return nodes.reference("", "", content, internal=False, refuri=address) if address else None
 
 
