@@ -13,7 +13,7 @@ PART = 12
 """This many consecutive characters of a secret count as a leak."""
 
 PLACES = {
-    "_module:_config": "vm_info",
+    "_module:connected": "vm_info",
     "_apply:Task.read": "snapshot",
     "_apply:sent_once": "snapshot",
     "_apply:Unit.consider": "snapshot",
