@@ -19,8 +19,6 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import N
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import Disk, Vm
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._states import IN_PROGRESS, UNLISTED, DiskState
 
-NO_FILTERS: Params = {}
-
 
 def attachments(client: Client, disk_ids: Sequence[str], deadline: Deadline) -> tuple[dict[str, Disk], list[str]]:
     """Each disk with its VM and the state of the VM, by disk id, and warnings about what the key has no permission to read.
@@ -51,8 +49,8 @@ def by_ids(client: Client, vm_ids: Sequence[str], deadline: Deadline) -> list[Vm
     return read_entries("DescribeVMInstance", client.by_ids("DescribeVMInstance", "VMIDs", vm_ids, "VMID", deadline), Vm.from_api)
 
 
-def everything(client: Client, deadline: Deadline, filters: Params = NO_FILTERS) -> list[Vm]:
-    """All VMs visible to the key; with ``filters`` of DescribeVMInstance, only these, if the platform has such filters.
+def everything(client: Client, deadline: Deadline, filters: Params) -> list[Vm]:
+    """All VMs visible to the key that match these filters of DescribeVMInstance, if the platform has them.
 
     Raises as :meth:`Client.listing`.
     """

@@ -142,7 +142,7 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import C
 def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
     vm_ids, name = _module.ids(module.params, "vm_ids"), _module.text(module.params, "name", 255)
     deadline = _module.reading_deadline(client)
-    found = _vms.by_ids(client, vm_ids, deadline) if vm_ids else _vms.everything(client, deadline)
+    found = _vms.by_ids(client, vm_ids, deadline) if vm_ids else _vms.everything(client, deadline, {})
     vms = sorted((vm for vm in found if name is None or vm.name == name), key=lambda vm: vm.vm_id)
     return {"changed": False, "vms": [vm.as_result() for vm in vms], "disk_ids": [disk_id for vm in vms for disk_id in vm.disk_ids]}
 

@@ -69,7 +69,7 @@ def test_page_is_complete_in_itself_and_small(count: int) -> None:
 
 def test_whatever_others_wrote_stays_text() -> None:
     hosts, snapshots = report.fleet(20)
-    (name, host), *_ = hosts.items()
+    name, host = next(iter(hosts.items()))
     host["run"] = {**host["run"], "state": "failed", "good": False, **dict.fromkeys(("run_id", "failed_task", "msg", "advice"), HOSTILE)}
     for each in snapshots:
         each.update(dict.fromkeys(("name", "snapshot_id", "status", "disk_type", "remark"), HOSTILE))

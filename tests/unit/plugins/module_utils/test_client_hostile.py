@@ -256,7 +256,7 @@ def looks(client: Client, deadline: Any) -> Iterator[tuple[str, Callable[[], Any
     """Each way in which ids and states get in, with the fields that it reads."""
     yield "SnapshotID DiskID SnapshotStatus", lambda: _snapshots.everything(client, deadline)
     yield "SnapshotID DiskID SnapshotStatus", lambda: _snapshots.of_disks(client, ["disk-1"], deadline)
-    yield "VMID State", lambda: _vms.everything(client, deadline)
+    yield "VMID State", lambda: _vms.everything(client, deadline, {})
     yield "DiskStatus AttachResourceID", lambda: _vms.attachments(client, ["disk-1"], deadline)
 
 

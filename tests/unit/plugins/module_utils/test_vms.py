@@ -102,7 +102,7 @@ def test_vms_by_their_ids(client: Client, cloud: Emulator, vm: str, ticks: Any) 
 def test_every_vm(client: Client, cloud: Emulator, ticks: Any) -> None:
     with cloud.state.transaction():
         made = [cloud.state.add_vm(f"vm{number}", boot_gb=1, state=VmState.STOPPED) for number in range(105)]
-    assert sorted(each.vm_id for each in _vms.everything(client, ticks.deadline())) == sorted(made)
+    assert sorted(each.vm_id for each in _vms.everything(client, ticks.deadline(), {})) == sorted(made)
     assert client.calls == {"DescribeVMInstance": 2}
 
 

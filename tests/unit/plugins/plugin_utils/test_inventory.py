@@ -74,7 +74,7 @@ def test_addresses(addresses: Any, host: str | None, private: list[str], public:
 def test_variables_of_each_generation(cloud: Emulator, client: Client) -> None:
     vm_id = cloud.state.add_vm("web1", boot_gb=1, ip="10.0.0.7", remark="shop", project_id="p1")
     cloud.state.set_tags(vm_id, {"role": "web"})
-    (found,) = map(variables, _vms.everything(client, _module.reading_deadline(client)))
+    (found,) = map(variables, _vms.everything(client, _module.reading_deadline(client), {}))
     (disk,) = found.pop("ucloudstack_disks")
     assert [disk["disk_id"]] == cloud.state.find_disks(vm_id=vm_id)
     generation = cloud.generation
@@ -108,8 +108,8 @@ def test_what_may_be_a_template_is_marked_at_any_depth() -> None:
     found = marked({"a": evil, "b": [{"c": evil, evil: "{% y %}"}], "d": "plain", "e": 1})
     assert found == {"a": evil, "b": [{"c": evil, evil: "{% y %}"}], "d": "plain", "e": 1}
     (inner,) = found["b"]
-    assert {type(each) for each in (found["a"], inner["c"], inner[evil], [*inner][1])} == {kind}
-    assert type(found["d"]) is str
+    assert {type(each) for each in (found["a"], inner["c"], inner[evil], list(inner)[1])} == {kind}
+    assert {type(found["d"])} == {str}
 
 
 # ---- filters
@@ -207,7 +207,7 @@ def test_5000_vms_take_51_calls(cloud: Emulator, client: Client) -> None:
     with cloud.state.transaction():
         for number in range(5000):
             cloud.state.add_vm(f"vm{number}", boot_gb=0)
-    vms = _vms.everything(client, _module.reading_deadline(client))
+    vms = _vms.everything(client, _module.reading_deadline(client), {})
     assert len({vm.vm_id for vm in vms}) == 5000 and client.calls == {"DescribeVMInstance": 51}
 
 
