@@ -110,15 +110,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-# cloud.ucloudstack.yml: all VMs; the connection is in the environment
+# cloud.ucloudstack.yml: with the connection in the environment, and for all VMs, this line is enough
 plugin: ucloudstack.cloud.inventory
 
----
-# Running VMs of one VPC, in groups such as role_web, os_Linux and production
-plugin: ucloudstack.cloud.inventory
+# Keys from a vault
+api_url: https://console.example.com/api
+region: cn
+public_key: "{{ (lookup('ansible.builtin.unvault', 'vault.yml') | from_yaml).public_key }}"
+private_key: "{{ (lookup('ansible.builtin.unvault', 'vault.yml') | from_yaml).private_key }}"
+
+# Running VMs of one VPC
 filters:
   states: [Running]
   vpc_ids: [vpc-0001]
+
+# In groups such as role_web, os_Linux and production
 keyed_groups:
   - key: ucloudstack_tags.role
     prefix: role
@@ -127,13 +133,7 @@ keyed_groups:
 groups:
   production: "'prod' in ucloudstack_project_name"
 
----
-# Keys from a vault; full names; connections to public addresses
-plugin: ucloudstack.cloud.inventory
-api_url: https://console.example.com/api
-region: cn
-public_key: "{{ (lookup('ansible.builtin.unvault', 'vault.yml') | from_yaml).public_key }}"
-private_key: "{{ (lookup('ansible.builtin.unvault', 'vault.yml') | from_yaml).private_key }}"
+# Full names, and connections to public addresses
 hostnames:
   - ucloudstack_tags.fqdn
   - ucloudstack_name ~ '.example.com'
