@@ -36,7 +36,10 @@ READERS: dict[str, list[Read]] = {
         lambda client, deadline: _vms.attachments(client, fuzz.DISKS, deadline),
         lambda client, deadline: _vms.with_disk_states(client, [Vm("vm-1", "", "", (), ({"disk_id": "disk-1"},))], deadline),
     ],
-    "DescribeVMInstance": [_vms.everything, lambda client, deadline: _vms.by_ids(client, fuzz.VMS, deadline)],
+    "DescribeVMInstance": [
+        lambda client, deadline: _vms.everything(client, deadline, {}),
+        lambda client, deadline: _vms.by_ids(client, fuzz.VMS, deadline),
+    ],
     "CreateSnapshot": [lambda client, deadline: _snapshots.create(client, "disk-1", "x", "", deadline)],
     "DeleteSnapshot": [lambda client, deadline: _snapshots.delete(client, "snapshot-1", deadline)],
     "RollbackSnapshot": [lambda client, deadline: _snapshots.rollback(client, "disk-1", "snapshot-1", deadline)],
