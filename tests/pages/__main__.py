@@ -12,8 +12,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from support.chromium import find_chromium
+
 from pages.links import broken
-from pages.width import PHONE, find_chromium, widths
+from pages.width import PHONE, widths
 
 
 def main(site: Path) -> int:

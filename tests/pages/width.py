@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from string import Template
 
 PHONE = 400
 """The width of the screen, in CSS pixels."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # All pages are in frames of one document: a window cannot be as narrow as a phone, and starting the browser takes longer than a page.
 # The right edge of everything counts, because the theme hides what sticks out, and then the page itself is never too wide. What is in a
@@ -40,15 +38,6 @@ $frames
   onload = () => setTimeout(measure, 1000); // scripts of the theme change pages after they are loaded
 </script>
 """)
-
-
-def find_chromium() -> str | None:
-    """The first browser that really runs: a distribution may have a stub of that name."""
-    return next(filter(_runs, filter(None, map(shutil.which, BROWSERS))), None)
-
-
-def _runs(browser: str) -> bool:
-    return subprocess.run([browser, "--version"], check=False, capture_output=True).returncode == 0
 
 
 def widths(chromium: str, pages: Sequence[Path]) -> dict[Path, float]:

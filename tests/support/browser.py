@@ -9,7 +9,6 @@ import base64
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+from .chromium import find_chromium
+
+CHROMIUM = find_chromium() or ""
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine: apt-get install chromium")
 NARROW, WIDE = 400, 1280
 """Widths of a window in CSS pixels: a phone, and a screen."""
