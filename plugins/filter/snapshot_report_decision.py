@@ -31,7 +31,7 @@ options:
 EXAMPLES = r"""
 - name: Set the results of each host
   ansible.builtin.set_fact:
-    results: "{{ hosts | ucloudstack.cloud.snapshot_report_decision('results', path=path, listed=listed, written=written) }}"
+    results: "{{ batch | ucloudstack.cloud.snapshot_report_decision('results', path=path, listed=listed, written=written) }}"
   run_once: true
 """
 
