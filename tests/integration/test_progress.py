@@ -16,6 +16,7 @@ from support.collection import COLLECTIONS
 
 TASKS = """
 - ucloudstack.cloud.snapshot: {name: shown, disk_ids: "{{ disks }}"}
+  vars: {ansible_remote_tmp: "{{ folder }}"}  # not for the other: there, Ansible removes its folder seconds after the task
 - ucloudstack.cloud.snapshot: {name: quiet, disk_ids: "{{ disks }}"}
   async: 60
   poll: 1
@@ -26,7 +27,7 @@ def test_progress_of_a_task_is_shown_at_a_terminal_but_not_with_async(tmp_path: 
     book, folder = tmp_path / "playbook.yml", tmp_path / "remote"
     book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": yaml.safe_load(TASKS)}]))
     with stage.emulator(tmp_path / "cloud", "--snapshot-seconds", "5") as cloud:
-        variables = {"disks": [cloud.empty_disk("1"), cloud.empty_disk("2")], "ansible_remote_tmp": str(folder)}
+        variables = {"disks": [cloud.empty_disk("1"), cloud.empty_disk("2")], "folder": str(folder)}
         terminal, end = pty.openpty()
         process = stage.start_playbook(book, COLLECTIONS, {**cloud.environment, "ANSIBLE_NOCOLOR": "1"}, variables, output=end)
         os.close(end)
