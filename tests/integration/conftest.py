@@ -96,7 +96,7 @@ class Fleet:
 
     def snapshot(self, name: str, remark: str, *hosts: str) -> None:
         """Create snapshots of the hosts' disks without a role, and wait until they are usable."""
-        self._create(name, dict.fromkeys(self.disks(*hosts), remark))
+        self.create(name, dict.fromkeys(self.disks(*hosts), remark))
 
     def run(self, name: str, *hosts: str) -> None:
         """Create the snapshots of a run with the prefix ``ansible-``; or, if the name ends in -r1 or -b1, those of a rollback to it."""
@@ -106,9 +106,10 @@ class Fleet:
             return
         sort = "marker" if copy[0] == "r" else f"backup marker={base}-r{copy[1:]}"
         targets = {each["disk_id"]: each["id"] for each in self.cloud.control("state")["snapshots"] if each["name"] == base}
-        self._create(name, {disk_id: f"ucloudstack.cloud {sort} target={targets[disk_id]}" for disk_id in self.disks(*hosts)})
+        self.create(name, {disk_id: f"ucloudstack.cloud {sort} target={targets[disk_id]}" for disk_id in self.disks(*hosts)})
 
-    def _create(self, name: str, remarks: dict[str, str]) -> None:
+    def create(self, name: str, remarks: dict[str, str]) -> None:
+        """Create snapshots of disks, with these remarks, and wait until they are usable."""
         calls = ({"DiskID": disk_id, "Name": name, "Remark": remark} for disk_id, remark in remarks.items())
         made = [self.cloud.call("CreateSnapshot", **call)["SnapshotID"] for call in calls]
         while any(each["SnapshotStatus"] != "Normal" for each in self.cloud.call("DescribeSnapshot", SnapshotIDs=made)["Infos"]):

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support import stage
 from support.collection import CHECKOUT, COLLECTIONS
 
@@ -32,26 +30,6 @@ def named(fleet: Fleet, tmp_path: Path) -> Named:
         return stage.playbook(book, COLLECTIONS, fleet.cloud.environment, given, "-i", fleet.write(), *arguments)
 
     return run
-
-
-@pytest.mark.once
-def test_examples_of_the_roles_run_as_they_stand(cloud: stage.Cloud, tmp_path: Path) -> None:
-    fleet = Fleet(cloud, tmp_path, 1)
-    variables = {**fleet.variables["web1"], "ansible_become": False, "ucloudstack_manifest_dir": str(tmp_path / "manifests")}
-    inventory = tmp_path / "inventory.yml"
-    inventory.write_text(yaml.safe_dump({"web": {"hosts": {"web07": variables}}}))
-    before = fleet.checksums()
-    for name, command in (("patch", "printf patched | dd of={{ guest_images[1] }} conv=notrunc"), ("verify", "true")):
-        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump([{"ansible.builtin.shell": command}]))
-    for role in ("snapshot_create", "guarded_maintenance", "snapshot_rollback", "snapshot_prune", "snapshot_report"):
-        example = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "roles" / role / "README.md").read_text(), re.DOTALL)[0]
-        book = tmp_path / f"{role}.yml"
-        book.write_text(example)
-        played = stage.playbook(book, COLLECTIONS, cloud.environment, {}, "-i", str(inventory))
-        assert played.returncode == 0, played.stdout
-        assert (fleet.checksums() == before) == (role != "guarded_maintenance")
-    assert fleet.snapshots("ansible-patch-20261123") == fleet.snapshots("ansible-patch-20261123-r1") == sorted(fleet.disks())
-    assert (tmp_path / "snapshots.html").read_text().count("<td>marker of a rollback to ansible-patch-20261123</td>") == 2
 
 
 def test_snapshot_now_touches_no_guest(fleet: Fleet, named: Named) -> None:

@@ -9,11 +9,14 @@ The examples are copied whole and run as their README says. Only keys and hosts 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
@@ -84,6 +87,25 @@ def folder(collection: Path, fleet: Fleet, tmp_path: Path) -> Path:
 def run(folder: Path, collections: Path) -> Command:
     """``run("ansible-playbook site.yml")`` in that folder."""
     return lambda line: ansible(line, folder, collections)
+
+
+def test_installation_as_the_documents_describe_it(tmp_path: Path) -> None:
+    guide = (CHECKOUT / "docs" / "docsite" / "rst" / "guide_getting_started.rst").read_text()
+    install, copy, *_rest = (dedent(text) for text in re.findall(r"\.\. code-block:: shell\n\n((?:[ \t]+\S.*\n|\n)+)", guide))
+    assert install.strip() in (CHECKOUT / "README.md").read_text()
+    (address,) = re.findall(r"git clone (\S+)", install)
+    environment = {
+        **stage.clean_environment(tmp_path / "collections"),
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{CHECKOUT}.insteadOf",
+        "GIT_CONFIG_VALUE_0": address,  # no network
+    }
+    commands = f"{install}\n{copy}\nansible-playbook --syntax-check site.yml"
+    typed = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+    assert (tmp_path / "collections" / "ansible_collections" / "ucloudstack" / "cloud" / "MANIFEST.json").is_file()
 
 
 def test_tarball_holds_what_a_user_needs(collection: Path) -> None:
