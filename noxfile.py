@@ -41,7 +41,7 @@ SITE_BUILDERS = ("antsibull-docs==2.*", "sphinx==9.*", "sphinx-ansible-theme==0.
 CONTROLLERS = () if CORE else ("ansible-builder", "ansible-navigator", "ansible-runner")
 
 # Playbooks mostly wait for the emulator; each process has its own.
-SIDE_BY_SIDE = ("--numprocesses=3",)
+SIDE_BY_SIDE = ("--numprocesses=4", "--dist=worksteal")
 
 nox.needs_version = ">=2024.3.2"
 nox.options.default_venv_backend = "venv"

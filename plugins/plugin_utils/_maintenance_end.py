@@ -17,6 +17,7 @@ Batch = dict[str, Any]
 
 BY_URGENCY = ("failed", "unknown", "restored", "planned", "verified")
 """The states of a report, in the order in which a person wants to read them."""
+NOT_PATCHED = "it was not patched: correct the cause, and run the play again with the same run id"
 
 
 def to_prune(batch: Batch, present: Collection[str], check_mode: bool) -> dict[str, Record]:
@@ -66,6 +67,7 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
     hosts that are still in the play. ``missing``: the others, with their states; Ansible does not count them as failed, so that ``reporter``
     fails in their place: if possible, a host that failed anyway. ``advice``: what to do next about the host, or empty. ``all_good``: no
     host fails. ``overview``: lines for the person who reads the output in the morning, the hosts that need attention first.
+    ``refused``: reports and verdicts of the hosts that the preflight refused.
     """
     hosts: dict[str, dict[str, Any]] = {}
     for host, report in reported.items():
@@ -75,31 +77,46 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
         summary = f"{host}: {report['state']}{': ' + why if why else ''}"
         hosts[host] = {"good": good, "summary": summary, "advice": _advice(host, record, report)}
     missing = [host for host in hosts if host not in present]
+    refused = _refused(batch, reported)
     candidates = sorted((host for host in hosts if host in present), key=lambda host: bool(hosts[host]["good"]))
     return {
         "hosts": hosts,
         "all_good": not missing and all(each["good"] for each in hosts.values()),
         "missing": [f"{host} ({reported[host]['state']})" for host in missing],
         "reporter": candidates[0] if candidates and missing else "",
-        "overview": _overview(reported, hosts, missing),
+        "overview": _overview({**reported, **refused}, {**hosts, **refused}, missing),
+        "refused": refused,
     }
+
+
+def _refused(batch: Batch, reported: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
+    """Report and verdict of each host that the preflight refused: it failed at once, and has no report of its own."""
+    run = next(iter(reported.values()))
+    found = {}
+    for host, each in batch["refused"].items():
+        record = {"state": "failed", "earlier": "", "patched": False, "failed_task": "", "msg": each["fault"]}
+        verdict = {"good": False, "summary": f"{host}: failed: {each['fault']}", "advice": NOT_PATCHED}
+        found[host] = {**_report(record, run["run_id"], run["seconds"], check_mode=False), **verdict}
+    return found
 
 
 def to_report(batch: Batch, *, reported: Mapping[str, Record], verdicts: Batch) -> dict[str, dict[str, Any]]:
     """What the role snapshot_report takes: ``{host: {disk_ids, policy, msg, run}}``, ``run`` being the host's report and verdict.
 
     ``reported`` and ``verdicts``: as :func:`reports` and :func:`verdicts` return them. Of a host that left the play before
-    the run, only the prefix is known, which is the same for all.
+    the run, or was refused, only the prefix is known, which is the same for all.
     """
     prefix = next((each["prefix"] for each in batch["hosts"].values() if "prefix" in each), "")
+    records = {**{host: {"disk_ids": each["disk_ids"]} for host, each in batch["refused"].items()}, **batch["hosts"]}
+    runs = {**{host: {**report, **verdicts["hosts"][host]} for host, report in reported.items()}, **verdicts["refused"]}
     return {
         host: {
-            "disk_ids": batch["hosts"][host]["disk_ids"] or [],
-            "policy": batch["hosts"][host].get("policy") or {"prefix": prefix},
+            "disk_ids": records[host]["disk_ids"] or [],
+            "policy": records[host].get("policy") or {"prefix": prefix},
             "msg": "",
-            "run": {**report, **verdicts["hosts"][host]},
+            "run": run,
         }
-        for host, report in reported.items()
+        for host, run in runs.items()
     }
 
 
@@ -130,7 +147,7 @@ def _advice(host: str, record: Record, report: Record) -> str:
     if report["state"] == "failed" and record.get("rolled_back"):
         return f"roll it back: ansible-playbook ucloudstack.cloud.rollback -e target={host} -e snapshot_rollback_run_id={report['run_id']}"
     if report["state"] == "failed" and record["state"] == "failed":
-        return "it was not patched: correct the cause, and run the play again with the same run id"
+        return NOT_PATCHED
     if report["state"] == "unknown" or (report["state"] == "verified" and not record["patched"]):
         return "run the play again with the same run id"
     return ""

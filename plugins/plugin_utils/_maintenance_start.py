@@ -186,8 +186,9 @@ def with_unreachable(batch: Batch, asked: Record, abandoned: Record) -> Batch:
     """The batch without the hosts that have a fault, and with those that left the play and do not answer, though this run was patching them.
 
     ``asked``: the registered result of the loop of ``wait_for_connection`` over ``ask``; ``abandoned``: that of the task that wrote
-    ``abandoned``. The first phase starts now.
+    ``abandoned``. The first phase starts now. ``refused``: the hosts that have a fault.
     """
+    refused = {host: each for host, each in batch["hosts"].items() if each["fault"]}
     hosts = {host: each for host, each in batch["hosts"].items() if not each["fault"]}
     for host, why in not_written(abandoned, batch["abandoned"], "guarded_maintenance_take_over").items():
         if host in hosts:
@@ -204,4 +205,4 @@ def with_unreachable(batch: Batch, asked: Record, abandoned: Record) -> Batch:
                 "fault": "",
                 "msg": "unreachable, and its patch was started before",
             }
-    return {**batch, "hosts": hosts, "clock": time.time()}
+    return {**batch, "hosts": hosts, "refused": refused, "clock": time.time()}

@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ansible import constants
@@ -34,21 +35,27 @@ class ProgressActionModule(ActionModule):  # type: ignore[misc]
     """Runs the module of its name as Ansible runs a module without an action plugin, and shows what the module reports."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        file = self._watched_file()
-        if file is None:
-            return super().run(tmp, task_vars)  # type: ignore[no-any-return]
-        with shown(file, self._title(task_vars or {})):
+        with ExitStack() as until_end:
+            if file := self._watched_file(until_end):
+                until_end.enter_context(shown(file, self._title(task_vars or {})))
             return super().run(tmp, task_vars)  # type: ignore[no-any-return]
 
-    def _watched_file(self) -> Path | None:
+    def _watched_file(self, until_end: ExitStack) -> Path | None:
         """The file in which the module reports its progress, created; None if nobody watches or the module does not run here."""
         callback = constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2]
         if not AT_TERMINAL or callback not in CALLBACKS:
             return None
         if self._task.async_val or self._task.check_mode or self._connection.transport != "local":
             return None
+        shell = self._connection._shell
         try:
-            file = Path(self._connection._shell.tmpdir or self._make_tmp_path(), FILE)
+            if shell.tmpdir is None and self._connection.become:  # another user must be able to write there
+                self._make_tmp_path()
+            elif shell.tmpdir is None:  # with pipelining; Ansible would start two processes to create and remove the folder
+                folder = TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP, ignore_cleanup_errors=True)
+                shell.tmpdir = until_end.enter_context(folder)
+                until_end.callback(setattr, shell, "tmpdir", None)
+            file = Path(shell.tmpdir, FILE)
             file.touch()
         except (AnsibleError, OSError):  # if the module needs the folder, its failure is reported as ever
             return None

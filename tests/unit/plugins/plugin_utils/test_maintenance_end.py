@@ -105,7 +105,7 @@ def test_snapshotted(more: Record, snapshotted: bool) -> None:
 
 def end(host: Record, failure: str = "", check_mode: bool = False) -> tuple[bool, str]:
     """The verdict on one host."""
-    batch = {"hosts": {"a": host}}
+    batch = {"hosts": {"a": host}, "refused": {}}
     reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=check_mode)
     found = verdicts(batch, reported=reported, present=["a"], failures={"a": failure} if failure else {})["hosts"]["a"]
     return found["good"], found["summary"]
@@ -144,7 +144,7 @@ STATES = {"a": "verified", "b": "restored", "c": "failed", "d": "unknown", "e": 
 
 def ended(batch: Record, present: str, check_mode: bool = False) -> Record:
     reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=check_mode)
-    return verdicts(batch, reported=reported, present=list(present), failures={})
+    return verdicts({"refused": {}, **batch}, reported=reported, present=list(present), failures={})
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,23 @@ def test_check_mode_gives_no_advice(state: str) -> None:
 # ---- the report page
 
 
+def test_refused_hosts_are_in_the_overview_and_on_the_page_and_end_nothing() -> None:
+    batch = {
+        "hosts": {"a": record("verified", disk_ids=["d1"], prefix="n-")},
+        "refused": {"b": {"fault": "no VM", "disk_ids": None, "prefix": ["?"]}},
+    }
+    reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=False)
+    found = verdicts(batch, reported=reported, present=["a"], failures={})
+    assert (list(found["hosts"]), found["missing"], found["all_good"]) == (["a"], [], True), "they have failed already"
+    assert found["overview"] == [
+        "Run p-1, 2 hosts in 7 s: 1 failed, 1 verified",
+        "b: failed: no VM; it was not patched: correct the cause, and run the play again with the same run id",
+        "a: verified",
+    ]
+    shown = to_report(batch, reported=reported, verdicts=found)["b"]
+    assert (shown["disk_ids"], shown["policy"], shown["run"]["state"], shown["run"]["msg"]) == ([], {"prefix": "n-"}, "failed", "no VM")
+
+
 def test_the_report_page_gets_reports_with_verdict_and_advice_also_of_hosts_that_left_before() -> None:
     policy = {"prefix": "n-", "keep_last": 3}
     batch = {
@@ -229,7 +246,8 @@ def test_the_report_page_gets_reports_with_verdict_and_advice_also_of_hosts_that
                 "msg": "no",
                 "rolled_back": "x",
             },
-        }
+        },
+        "refused": {},
     }
     reported = reports(batch, run_id="p-1", seconds_passed=7, check_mode=False)
     found = to_report(batch, reported=reported, verdicts=verdicts(batch, reported=reported, present=["a"], failures={}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,9 +30,9 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "DEFAULT_STDOUT_CALLBACK", "default")
 
 
-def action(tmpdir: Path | None, *, transport: str = "local", **task: Any) -> Any:
+def action(tmpdir: Path | None, *, transport: str = "local", become: Any = None, **task: Any) -> Any:
     whole = {"action": "ucloudstack.cloud.snapshot", "async_val": 0, "check_mode": False, "run_once": False, **task}
-    connection = SimpleNamespace(transport=transport, _shell=SimpleNamespace(tmpdir=tmpdir))
+    connection = SimpleNamespace(transport=transport, become=become, _shell=SimpleNamespace(tmpdir=tmpdir))
     return ProgressActionModule(SimpleNamespace(**whole), connection, None, None, None, None)
 
 
@@ -48,38 +49,57 @@ def test_line(waiting: dict[str, int], expected: str) -> None:
     assert line("snapshot", {**PROGRESS, "waiting": waiting}, 42.4) == expected
 
 
+def watched(action: Any) -> Path | None:
+    with ExitStack() as until_end:
+        found: Path | None = action._watched_file(until_end)
+        assert found is None or found.exists()
+    return found
+
+
 def test_a_file_is_watched_in_the_folder_of_the_module(tmp_path: Path) -> None:
-    assert action(tmp_path)._watched_file() == tmp_path / FILE and (tmp_path / FILE).exists()
+    assert watched(action(tmp_path)) == tmp_path / FILE and (tmp_path / FILE).exists()
 
 
-def test_the_folder_is_created_if_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ProgressActionModule, "_make_tmp_path", lambda self: str(tmp_path))
-    assert action(None)._watched_file() == tmp_path / FILE
+def test_a_folder_is_created_for_the_time_of_the_module_if_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    piped = action(None)
+    found = watched(piped)
+    assert found and found.parent.parent == tmp_path and [*tmp_path.iterdir()] == [] and piped._connection._shell.tmpdir is None
 
 
-def test_a_folder_that_cannot_be_created_is_left_to_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ansible_creates_the_folder_for_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(self: Any) -> None:
+        self._connection._shell.tmpdir = str(tmp_path)
+
+    monkeypatch.setattr(ProgressActionModule, "_make_tmp_path", make)
+    assert watched(action(None, become="sudo")) == tmp_path / FILE
+
+
+@pytest.mark.parametrize("become", [None, "sudo"])
+def test_a_folder_that_cannot_be_created_is_left_to_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, become: Any) -> None:
     def fail(self: Any) -> None:
         raise AnsibleConnectionFailure("no space left")
 
     monkeypatch.setattr(ProgressActionModule, "_make_tmp_path", fail)
-    assert action(None)._watched_file() is None
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "none"))
+    assert watched(action(None, become=become)) is None
 
 
 @pytest.mark.parametrize("given", [{"async_val": 60}, {"check_mode": True}, {"transport": "ssh"}])
 def test_nothing_is_watched(given: dict[str, Any], tmp_path: Path) -> None:
-    assert action(tmp_path, **given)._watched_file() is None
+    assert watched(action(tmp_path, **given)) is None
     assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize("callback", ["awx_display", "ansible.posix.json", "community.general.null", "oneline"])
 def test_nothing_is_watched_under_other_callbacks(callback: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "DEFAULT_STDOUT_CALLBACK", callback)
-    assert action(tmp_path)._watched_file() is None
+    assert watched(action(tmp_path)) is None
 
 
 def test_nothing_is_watched_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_progress, "AT_TERMINAL", False)
-    assert action(tmp_path)._watched_file() is None
+    assert watched(action(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
