@@ -40,7 +40,7 @@ SITE_BUILDERS = ("antsibull-docs==2.*", "sphinx==9.*", "sphinx-ansible-theme==0.
 # What runs playbooks elsewhere, tried with the newest ansible-core alone.
 CONTROLLERS = () if CORE else ("ansible-builder", "ansible-navigator", "ansible-runner")
 
-# Playbooks mostly wait for the emulator; each process has its own.
+# Each process has its own emulator. There are more of them than cores, because playbooks also wait for it.
 SIDE_BY_SIDE = ("--numprocesses=4", "--dist=worksteal")
 
 nox.needs_version = ">=2024.3.2"

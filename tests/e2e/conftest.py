@@ -86,7 +86,7 @@ class Host:
 
 
 class Site:
-    """A folder with an inventory and playbooks, and the guests that they are about."""
+    """A folder with playbooks, and the guests that they are about; the inventory plugin finds these in the cloud."""
 
     def __init__(self, cloud: stage.Cloud, system: guest.Guest, folder: Path) -> None:
         self.cloud, self.folder = cloud, folder
@@ -106,7 +106,6 @@ class Site:
                 "ansible_user": "root",
                 "ansible_ssh_private_key_file": str(self._system.key),
                 "ansible_ssh_common_args": f"-o HostKeyAlias=guest -o UserKnownHostsFile={self._system.known_hosts}",
-                "ucloudstack_vm_id": vm["id"],
             }
             self.hosts[name] = Host(self.cloud, vm["id"], (boot, data), variables)
         for name in names:
@@ -118,17 +117,26 @@ class Site:
 
     def start(self, book: str, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
         """Start ``ansible-playbook`` as an operator does; its output goes to ``log``."""
-        inventory = {"web": {"hosts": {name: host.variables for name, host in self.hosts.items()}}}
-        (self.folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+        self._write_inventory()
         given = {"ucloudstack_manifest_dir": str(self.folder / "manifests"), **variables}
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        command = [program, book, "-i", "inventory.yml", "-e", json.dumps(given), *arguments]
+        command = [program, book, "-i", "site.ucloudstack.yml", "-e", json.dumps(given), *arguments]
         settings = {"ANSIBLE_HOME": str(self.folder / "home"), "ANSIBLE_PIPELINING": "true", "ANSIBLE_TIMEOUT": "60"}  # guests are slow
         environment = {**stage.clean_environment(COLLECTIONS), **self.cloud.environment, **settings}
         with self.log.open("a") as log:
             return subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True
             )
+
+    def _write_inventory(self) -> None:
+        """Each VM is in the group web. What only this machine knows of its guest comes from a dictionary in the file."""
+        given: dict[str, dict[str, Any]] = {}
+        for name, host in self.hosts.items():
+            for variable, value in host.variables.items():
+                given.setdefault(variable, {})[name] = value
+        compose = {variable: f"{values!r}[ucloudstack_name]" for variable, values in given.items()}
+        inventory = {"plugin": "ucloudstack.cloud.inventory", "groups": {"web": "true"}, "compose": compose}
+        (self.folder / "site.ucloudstack.yml").write_text(yaml.safe_dump(inventory))
 
     def play(self, book: str, *arguments: str, **variables: Any) -> int:
         """Run it to its end; returns its exit status."""

@@ -112,7 +112,10 @@ class Guest:
 
 
 def main() -> int:
-    """Build the guest, and print what to do with it."""
+    """Build the guest, and print what to do with it. With --missing, build nothing, and print which packages that takes."""
+    if sys.argv[1:] == ["--missing"]:
+        print(*missing())
+        return 0
     try:
         guest = built()
     except MissingPrograms as error:
@@ -126,10 +129,15 @@ class MissingPrograms(Exception):
     """One line that says what to install."""
 
 
+def missing() -> list[str]:
+    """The packages of the programs that are not installed."""
+    return [package for program, package in NEEDS.items() if not shutil.which(program)]
+
+
 def built() -> Guest:
     """The guest in the cache; built first if it is not there. Raises MissingPrograms, CalledProcessError."""
-    if missing := [package for program, package in NEEDS.items() if not shutil.which(program)]:
-        raise MissingPrograms(f"a guest needs programs that are not installed: apt-get install {' '.join(missing)}")
+    if packages := missing():
+        raise MissingPrograms(f"a guest needs programs that are not installed: apt-get install {' '.join(packages)}")
     sources = b"".join(file.read_bytes() for file in (Path(__file__), HERE / "ledger.py"))
     version, mark = hashlib.sha256(sources).hexdigest(), CACHE / "built_from"
     if not mark.exists() or mark.read_text() != version:
