@@ -46,7 +46,7 @@ def test_machines_end_with_the_emulator_and_are_on_again_with_it(tmp_path: Path)
         cloud.process.start_again()
         (machine,) = machines(cloud)
         disk_id = cloud.control("state")["disks"][0]["id"]
-        cloud.call("CreateSnapshot", DiskID=disk_id, Name="paused for a moment")
+        cloud.call("CreateSnapshot", DiskID=disk_id, Name="paused")
         wait_until(lambda: cloud.control("state")["snapshots"][0]["status"] == "Normal")
         assert state() == "Running"
 
