@@ -14,8 +14,7 @@ from support.collection import CHECKOUT
 pytestmark = pytest.mark.once
 
 KNOWN = {
-    core: pythons.split()
-    for core, pythons in re.findall(r"^(\d\S*) (.+)$", (CHECKOUT / ".ci" / "versions").read_text(), re.MULTILINE)
+    core: pythons.split() for core, pythons in re.findall(r"^(\d\S*) (.+)$", (CHECKOUT / ".ci" / "versions").read_text(), re.MULTILINE)
 }
 SHOWN = dict(re.findall(r"^\| (\d\.\d+) \| (\d\.\d+) \|", (CHECKOUT / "README.md").read_text(), re.MULTILINE))
 
