@@ -329,7 +329,7 @@ def started(reader: Reader, commands: str) -> Iterator[dict[str, str]]:
     process = subprocess.Popen(["bash", "-euc", f"{before}\nexec {last}"], stdout=subprocess.PIPE, text=True, env=reader.environment)
     assert process.stdout
     try:
-        yield json.loads(next(text for text in process.stdout if text.startswith("{")))
+        yield json.loads(next((text for text in process.stdout if text.startswith("{")), "{}"))
     finally:
         process.terminate()
         process.wait()
