@@ -55,7 +55,7 @@ class ProgressActionModule(ActionModule):  # type: ignore[misc]
                 folder = TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP, ignore_cleanup_errors=True)
                 shell.tmpdir = until_end.enter_context(folder)
                 until_end.callback(setattr, shell, "tmpdir", None)
-            file = Path(shell.tmpdir, FILE)
+            file = Path(str(shell.tmpdir), FILE)
             file.touch()
         except (AnsibleError, OSError):  # if the module needs the folder, its failure is reported as ever
             return None

@@ -184,7 +184,7 @@ def test_every_document_with_examples_is_tested() -> None:
 
 
 def test_ansible_understands_every_play(tmp_path: Path) -> None:
-    books = []
+    books: list[Path] = []
     for document in DOCUMENTS:
         for text in examples(CHECKOUT / document):
             if text.startswith("- hosts"):
@@ -662,7 +662,7 @@ def snapshot_create_decision(reader: Reader, texts: list[str]) -> None:
     (tasks,) = texts
     known = {"vm_id": "vm-web07", "power_state": "Running", "disk_ids": ["disk-1"], "external": [], "msg": ""}
     options = {"run_id": "night", "prefix": "ansible-", "max_age": "24h", "limit": 10, "reserve": 0, "before_tasks": "", "after_tasks": ""}
-    given = {"manifest": {"manifest": None}, "listed": {"snapshots": []}}
+    given: dict[str, Any] = {"manifest": {"manifest": None}, "listed": {"snapshots": []}}
     (plan,) = reader.tasks(tasks, show="plan", batch={"web07": {**known, **options, "run_id_type": "str"}}, **given)
     assert plan["name"] == "ansible-night" and plan["disk_ids"] == [reader.ids["disk-1"]]
 
@@ -679,7 +679,7 @@ def snapshot_prune_decision(reader: Reader, texts: list[str]) -> None:
 @of("plugins/filter/snapshot_report_decision.py")
 def snapshot_report_decision(reader: Reader, texts: list[str]) -> None:
     (tasks,) = texts
-    given = {"path": "/page.html", "listed": {"snapshots": []}, "written": {"changed": True}}
+    given: dict[str, Any] = {"path": "/page.html", "listed": {"snapshots": []}, "written": {"changed": True}}
     (results,) = reader.tasks(tasks, show="results", batch={"web07": {"msg": ""}}, **given)
     assert results["hosts"] == {"web07": {"file": "/page.html", "msg": ""}} and results["line"] == "Report: /page.html"
 
