@@ -17,7 +17,6 @@ Batch = dict[str, Any]
 
 BY_URGENCY = ("failed", "unknown", "restored", "planned", "verified")
 """The states of a report, in the order in which a person wants to read them."""
-NOT_PATCHED = "it was not patched: correct the cause, and run the play again with the same run id"
 
 
 def to_prune(batch: Batch, present: Collection[str], check_mode: bool) -> dict[str, Record]:
@@ -69,13 +68,7 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
     host fails. ``overview``: lines for the person who reads the output in the morning, the hosts that need attention first.
     ``refused``: reports and verdicts of the hosts that the preflight refused.
     """
-    hosts: dict[str, dict[str, Any]] = {}
-    for host, report in reported.items():
-        record = batch["hosts"][host]
-        good = report["state"] in ("verified", "planned") and record["patched"] and not record["msg"]
-        why = ": ".join(filter(None, (report["failed_task"], report["msg"] or failures.get(host))))
-        summary = f"{host}: {report['state']}{': ' + why if why else ''}"
-        hosts[host] = {"good": good, "summary": summary, "advice": _advice(host, record, report)}
+    hosts = {host: _verdict(host, batch["hosts"][host], report, failures.get(host) or "") for host, report in reported.items()}
     missing = [host for host in hosts if host not in present]
     refused = _refused(batch, reported)
     candidates = sorted((host for host in hosts if host in present), key=lambda host: bool(hosts[host]["good"]))
@@ -89,14 +82,20 @@ def verdicts(batch: Batch, *, reported: Mapping[str, Record], present: Collectio
     }
 
 
+def _verdict(host: str, record: Record, report: Record, report_failure: str = "") -> dict[str, Any]:
+    good = report["state"] in ("verified", "planned") and record["patched"] and not record["msg"]
+    why = ": ".join(filter(None, (report["failed_task"], report["msg"] or report_failure)))
+    return {"good": good, "summary": f"{host}: {report['state']}{': ' + why if why else ''}", "advice": _advice(host, record, report)}
+
+
 def _refused(batch: Batch, reported: Mapping[str, Record]) -> dict[str, dict[str, Any]]:
     """Report and verdict of each host that the preflight refused: it failed at once, and has no report of its own."""
     run = next(iter(reported.values()))
     found = {}
     for host, each in batch["refused"].items():
         record = {"state": "failed", "earlier": "", "patched": False, "failed_task": "", "msg": each["fault"]}
-        verdict = {"good": False, "summary": f"{host}: failed: {each['fault']}", "advice": NOT_PATCHED}
-        found[host] = {**_report(record, run["run_id"], run["seconds"], check_mode=False), **verdict}
+        report = _report(record, run["run_id"], run["seconds"], check_mode=False)
+        found[host] = {**report, **_verdict(host, record, report)}
     return found
 
 
@@ -147,7 +146,7 @@ def _advice(host: str, record: Record, report: Record) -> str:
     if report["state"] == "failed" and record.get("rolled_back"):
         return f"roll it back: ansible-playbook ucloudstack.cloud.rollback -e target={host} -e snapshot_rollback_run_id={report['run_id']}"
     if report["state"] == "failed" and record["state"] == "failed":
-        return NOT_PATCHED
+        return "it was not patched: correct the cause, and run the play again with the same run id"
     if report["state"] == "unknown" or (report["state"] == "verified" and not record["patched"]):
         return "run the play again with the same run id"
     return ""

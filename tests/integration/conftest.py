@@ -108,12 +108,13 @@ class Fleet:
         targets = {each["disk_id"]: each["id"] for each in self.cloud.control("state")["snapshots"] if each["name"] == base}
         self.create(name, {disk_id: f"ucloudstack.cloud {sort} target={targets[disk_id]}" for disk_id in self.disks(*hosts)})
 
-    def create(self, name: str, remarks: dict[str, str]) -> None:
-        """Create snapshots of disks, with these remarks, and wait until they are usable."""
+    def create(self, name: str, remarks: dict[str, str]) -> list[str]:
+        """Create snapshots of disks, with these remarks, and wait until they are usable; returns their ids."""
         calls = ({"DiskID": disk_id, "Name": name, "Remark": remark} for disk_id, remark in remarks.items())
         made = [self.cloud.call("CreateSnapshot", **call)["SnapshotID"] for call in calls]
         while any(each["SnapshotStatus"] != "Normal" for each in self.cloud.call("DescribeSnapshot", SnapshotIDs=made)["Infos"]):
             time.sleep(0.05)
+        return made
 
 
 @pytest.fixture

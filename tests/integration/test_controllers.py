@@ -15,6 +15,7 @@ import pytest
 import yaml
 from support import stage
 from support.collection import CHECKOUT, COLLECTIONS
+from support.documents import examples
 
 from .conftest import Fleet
 from .maintenance import PATCH, VERIFY
@@ -34,9 +35,8 @@ def tool(tmp_path: Path) -> Tool:
 
 def injected(inputs: dict[str, str]) -> dict[str, str]:
     """The extra variables that the credential type of the guide makes of what was typed into its form."""
-    block = GUIDE.read_text().split("Injectors", 1)[1].split(".. code-block:: yaml", 1)[1]
-    lines = [line for line in block.split("\n\n")[1].splitlines() if line.strip()]
-    variables = yaml.safe_load("\n".join(lines))["extra_vars"]
+    _build, _fields, injectors, _navigator = examples(GUIDE)
+    variables = yaml.safe_load(injectors)["extra_vars"]
     return {name: inputs[value.strip("{} ")] for name, value in variables.items()}
 
 

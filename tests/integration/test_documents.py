@@ -10,7 +10,6 @@ here has a name that begins with ``_``, and a comment that says why.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -27,16 +26,13 @@ import yaml
 from ansible_collections.ucloudstack.cloud.plugins.plugin_utils._progress import line
 from support import stage
 from support.collection import CHECKOUT, COLLECTIONS
+from support.documents import PATTERNS, examples
 
 from .conftest import SECONDS, Fleet
 from .maintenance import PATCH, VERIFY
 
 pytestmark = pytest.mark.once
 
-MARKDOWN = re.compile(r"^```\w+\n(.*?)^```", re.DOTALL | re.MULTILINE)
-RST = re.compile(r"\.\. code-block:: \w+\n\n((?:[ \t]+\S.*\n|\n)+)")
-EXAMPLES = re.compile(r'^EXAMPLES = r"""\n(.*?)^"""', re.DOTALL | re.MULTILINE)
-PATTERNS = {".md": MARKDOWN, ".rst": RST, ".py": EXAMPLES}
 FOLDERS = ("docs", "examples", "playbooks", "plugins", "roles", "tests/emulator")
 
 RUN = "ansible-patch-20261123"
@@ -63,10 +59,6 @@ def of(document: str) -> Callable[[Test], Test]:
         return test
 
     return register
-
-
-def examples(document: Path) -> list[str]:
-    return [dedent(text).strip("\n") + "\n" for text in PATTERNS[document.suffix].findall(document.read_text())]
 
 
 def shown(output: str) -> list[Any]:
@@ -101,14 +93,14 @@ class Reader:
         groups = {"web": {"hosts": {host: hosts[host] for host in ("web07", "web08")}}, "db": {"hosts": {"db01": hosts["db01"]}}}
         python = {"ansible_python_interpreter": sys.executable, "ansible_become": False}
         self.write("maintenance/inventory.yml", yaml.safe_dump({**groups, "all": {"vars": python}}))
+        as_operator = stage.operator_environment(home, COLLECTIONS)
         self.environment = {
-            **stage.clean_environment(COLLECTIONS),
+            **as_operator,
             **cloud.environment,
             "ANSIBLE_INVENTORY": "inventory.yml",
             "ANSIBLE_LIBRARY": str(home / "library"),
             "ANSIBLE_PIPELINING": "true",
-            "HOME": str(home),
-            "PATH": f"{home / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{home / 'bin'}:{as_operator['PATH']}",
         }
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
@@ -124,8 +116,7 @@ class Reader:
 
     def shell(self, text: str) -> str:
         """Run commands in the folder, and return what they print; each must succeed."""
-        command = ["bash", "-eu", "-o", "pipefail", "-c", self.typed(text)]
-        ran = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        ran = stage.shell(self.typed(text), self.folder, self.environment)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
@@ -141,10 +132,7 @@ class Reader:
 
     def snapshot(self, name: str, *disk_ids: str, remark: str = "by hand") -> list[str]:
         """Create snapshots of disks, named as in the examples, and wait until they are usable; returns their ids."""
-        disks = {self.ids.get(disk_id, disk_id): remark for disk_id in disk_ids}
-        self.fleet.create(name, disks)
-        found = {each["disk_id"]: each["id"] for each in self.cloud.control("state")["snapshots"] if each["name"] == name}
-        return [found[disk_id] for disk_id in disks]
+        return self.fleet.create(name, {self.ids[disk_id]: remark for disk_id in disk_ids})
 
     def snapshots(self, name: str) -> list[str]:
         """The disks of the fleet, and the detached ones, that have a snapshot of this name."""

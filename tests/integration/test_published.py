@@ -9,19 +9,17 @@ The examples are copied whole and run as their README says. Only keys and hosts 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 import yaml
 from support import stage
 from support.collection import CHECKOUT
+from support.documents import examples
 
 from .conftest import Fleet
 from .maintenance import PATCH, VERIFY
@@ -90,20 +88,16 @@ def run(folder: Path, collections: Path) -> Command:
 
 
 def test_installation_as_the_documents_describe_it(tmp_path: Path) -> None:
-    guide = (CHECKOUT / "docs" / "docsite" / "rst" / "guide_getting_started.rst").read_text()
-    install, copy, *_rest = (dedent(text) for text in re.findall(r"\.\. code-block:: shell\n\n((?:[ \t]+\S.*\n|\n)+)", guide))
+    install, copy, *_rest = examples(CHECKOUT / "docs" / "docsite" / "rst" / "guide_getting_started.rst")
     assert install.strip() in (CHECKOUT / "README.md").read_text()
     (address,) = re.findall(r"git clone (\S+)", install)
     environment = {
-        **stage.clean_environment(tmp_path / "collections"),
-        "HOME": str(tmp_path),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        **stage.operator_environment(tmp_path, tmp_path / "collections"),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{CHECKOUT}.insteadOf",
         "GIT_CONFIG_VALUE_0": address,  # no network
     }
-    commands = f"{install}\n{copy}\nansible-playbook --syntax-check site.yml"
-    typed = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    typed = stage.shell(f"{install}{copy}ansible-playbook --syntax-check site.yml", tmp_path, environment)
     assert typed.returncode == 0, typed.stdout + typed.stderr
     assert (tmp_path / "collections" / "ansible_collections" / "ucloudstack" / "cloud" / "MANIFEST.json").is_file()
 

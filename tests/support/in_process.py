@@ -55,9 +55,8 @@ def as_on_a_host() -> Iterator[PrintedByThread]:
     with contextlib.ExitStack() as stack:
         if hasattr(basic, "_ANSIBLE_PROFILE"):
             stack.enter_context(mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy"))
-        if hasattr(
-            getattr(module_utils, "_internal", None), "is_controller"
-        ):  # a test of a filter, in the same process, makes it the controller
+        # A test of a filter, in the same process, makes it the controller.
+        if hasattr(getattr(module_utils, "_internal", None), "is_controller"):
             stack.enter_context(mock.patch.object(module_utils._internal, "is_controller", False))
         stack.enter_context(contextlib.redirect_stdout(printed))
         yield printed

@@ -210,14 +210,15 @@ def playbook(
 
 def program(name: str, *arguments: str, folder: Path, collections: Path, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program of this Python in a folder, as an operator does; its home directory is the parent. ``given``: its standard input."""
-    environment = {
-        **clean_environment(collections),
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "HOME": str(folder.parent),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # ansible-runner looks for ansible-playbook there
-    }
+    environment = operator_environment(folder.parent, collections)
     command = [str(Path(sys.executable).with_name(name)), *arguments]
     return subprocess.run(command, cwd=folder, env=environment, input=given, capture_output=True, text=True, check=False)
+
+
+def shell(script: str, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run commands in a folder, up to the first that fails."""
+    command = ["bash", "-eu", "-o", "pipefail", "-c", script]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def start_playbook(
@@ -285,6 +286,16 @@ def _invocation(
     }
     whole = {**clean_environment(collections), **settings, **environment}
     return command, {"env": whole, "cwd": collections, "text": True, "stdin": subprocess.DEVNULL}
+
+
+def operator_environment(home: Path, collections: Path) -> dict[str, str]:
+    """That of someone with this home directory, and with the programs of this Python."""
+    return {
+        **clean_environment(collections),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # ansible-runner looks for ansible-playbook there
+    }
 
 
 def clean_environment(collections: Path) -> dict[str, str]:
