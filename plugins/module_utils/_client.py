@@ -246,7 +246,8 @@ class Client:
             halves = (ids[:middle], ids[middle:])
             return [entry for half in halves for entry in self._some_by_ids(action, ids_name, half, key, deadline)]
         # An API without this filter lists everything. Entries without an id are validated by the caller.
-        return [entry for entry in found if entry.get(key) in (None, "") or str(entry[key]) in ids]
+        wanted = set(ids)
+        return [entry for entry in found if entry.get(key) in (None, "") or str(entry[key]) in wanted]
 
     def _page(self, action: str, params: Params, offset: int, deadline: Deadline) -> tuple[int, list[dict[str, Any]]]:
         of_project = {"ProjectIDs": [self.config.project_id]} if self.config.project_id else {}

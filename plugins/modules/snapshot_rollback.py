@@ -317,7 +317,8 @@ def roll_back(task: Task, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
             task.carry_out(todo, "rolled back")
             if wanted.wait:
                 at_home = {disk.disk_id for disk in attached.values() if disk.vm_id == homes.get(disk.disk_id)}
-                warnings += attach_again(task, [unit for unit in units if unit in todo or unit.disk_id not in at_home], homes)
+                untouched = at_home - {unit.disk_id for unit in todo}
+                warnings += attach_again(task, [unit for unit in units if unit.disk_id not in untouched], homes)
             warnings += task.duplicates(todo, wanted.marker_name) if wanted.marker_name else []
             warnings += task.duplicates(backups, wanted.backup_name, OLDEST_BACKUP) if wanted.backup_name else []
     return _results.of_snapshots(task, OUTCOMES, [[unit] for unit in units], warnings, backups)
@@ -328,15 +329,17 @@ def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
     listed = task.read(wanted.snapshot_ids).snapshots
     pairs = [(listed[each].disk_id if each in listed else "", each) for each in wanted.snapshot_ids]
     pairs += [(disk_id, "") for disk_id in wanted.disk_ids]
-    disks = [disk_id for disk_id, _target in pairs if disk_id]
-    for disk_id in disks:
-        rivals = [target for disk, target in pairs if disk == disk_id]
+    targets: dict[str, list[str]] = {}
+    for disk_id, target in pairs:
+        targets.setdefault(disk_id, []).append(target)
+    targets.pop("", None)
+    for disk_id, rivals in targets.items():
         if len(rivals) > 1:
             raise _module.InputError(f"{' and '.join(rivals)} are snapshots of the same disk, {disk_id}: give one of them.")
-    unknown = sorted(set(wanted.homes) - set(disks))
+    unknown = sorted(set(wanted.homes) - set(targets))
     if unknown:
         raise _module.InputError(f"attach_to names {', '.join(unknown)}, not among the disks to roll back.")
-    return task.read(disk_ids=disks), pairs
+    return task.read(disk_ids=targets), pairs
 
 
 def plan(seen: Seen, wanted: Wanted, disk_id: str, target: str, disk: Disk | None, wall: float) -> Unit:
