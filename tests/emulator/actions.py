@@ -9,12 +9,12 @@ the vendor's client models name, so that its schemas are satisfied. Rules betwee
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emulator.errors import ApiError, Reason
 from emulator.generations import Generation, Rule
-from emulator.state import BIN_SECONDS, DEFAULT_PROJECT, Disk, DiskStatus, SnapshotStatus, State, Vm, VmState, odd
+from emulator.state import BIN_SECONDS, DEFAULT_PROJECT, Disk, DiskStatus, Snapshot, SnapshotStatus, State, Vm, VmState, odd
 
 REGION = "cn"
 ZONE = "zone-01"
@@ -119,10 +119,10 @@ def create_snapshot(state: State, params: Params, quirks: Quirks) -> Fields:
 def describe_snapshot(state: State, params: Params, quirks: Quirks) -> Fields:
     """DescribeSnapshot: SnapshotIDs.N, DiskID, ProjectIDs.N, Keyword, Status.N, Offset, Limit. Unknown ids are left out (assumed)."""
     wanted, disk_id = params.array("SnapshotIDs"), params.text("DiskID")
-    found = state.find_snapshots(wanted, disk_id=disk_id)
+    found = state.list_snapshots(wanted, disk_id=disk_id)
     if "missing_id_fails" in quirks and (missing := set(wanted) - set(state.find_snapshots(wanted))):
         raise ApiError(Reason.SNAPSHOT_MISSING, min(missing))
-    return _page(params, found, lambda snapshot_id: _snapshot_info(state, snapshot_id), quirks, {"Status": "SnapshotStatus"})
+    return _page(params, found, lambda ids: _snapshot_infos(state, ids), quirks, {"Status": "SnapshotStatus"})
 
 
 def rollback_snapshot(state: State, params: Params, quirks: Quirks) -> Fields:
@@ -144,9 +144,14 @@ def _show_odd_status(state: State, resource_id: str, quirks: Quirks) -> None:
         state.show_odd_status(resource_id, fault["status"], fault["seconds"])
 
 
-def _snapshot_info(state: State, snapshot_id: str) -> Fields:
-    snapshot, generation = state.snapshot(snapshot_id), state.generation
-    disk = state.disk(snapshot.disk_id)
+def _snapshot_infos(state: State, ids: Sequence[str]) -> list[Fields]:
+    snapshots = state.snapshots(ids)
+    disks, tags = state.disks({each.disk_id for each in snapshots.values()}), state.tags(ids)
+    return [_snapshot_info(state, snapshots[each], disks[snapshots[each].disk_id], tags.get(each, {})) for each in ids]
+
+
+def _snapshot_info(state: State, snapshot: Snapshot, disk: Disk, tags: Mapping[str, str]) -> Fields:
+    generation = state.generation
     values = {
         **_COMPANY,
         **_project(snapshot.project_id),
@@ -165,7 +170,7 @@ def _snapshot_info(state: State, snapshot_id: str) -> Fields:
         "DiskAttachResourceType": "VM" if disk.vm_id else "",
         "CreateTime": snapshot.create_time,
         "Encrypted": False,
-        "Tags": _tags(state, snapshot_id),
+        "Tags": _tags(tags),
     }
     return generation.record("snapshot", values)
 
@@ -192,7 +197,7 @@ def describe_disk(state: State, params: Params, quirks: Quirks) -> Fields:
     """DescribeDisk: DiskIDs.N, DiskType, AttachResourceID, ProjectIDs.N, Keyword, Status.N, DiskTypes.N, Offset, Limit."""
     found = state.find_disks(params.array("DiskIDs"), vm_id=params.text("AttachResourceID"), disk_type=params.text("DiskType"))
     filters = {"Status": "DiskStatus", "DiskTypes": "DiskType"}
-    return _page(params, found, lambda disk_id: _disk_info(state, disk_id), quirks, filters)
+    return _page(params, found, lambda ids: [_disk_info(state, disk_id) for disk_id in ids], quirks, filters)
 
 
 def attach_disk(state: State, params: Params, quirks: Quirks) -> Fields:
@@ -253,7 +258,7 @@ def _disk_info(state: State, disk_id: str) -> Fields:
         "ShareAble": False,
         "Percent": 100,
         "Reason": "",
-        "Tags": _tags(state, disk_id),
+        "Tags": _tags(state.tags([disk_id]).get(disk_id, {})),
         "ChargeType": disk.charge_type,
         "CreateTime": disk.create_time,
         "ExpireTime": disk.create_time + 3600,
@@ -267,7 +272,7 @@ def _disk_info(state: State, disk_id: str) -> Fields:
 def describe_recycled_resource(state: State, params: Params, quirks: Quirks) -> Fields:
     """DescribeRecycledResource: ResourceIDs.N, ProjectIDs.N, Keyword, Offset, Limit. Only disks go to the bin here."""
     found = state.find_disks(params.array("ResourceIDs"), recycled=True)
-    return _page(params, found, lambda disk_id: _recycled_info(state, disk_id), quirks, {})
+    return _page(params, found, lambda ids: [_recycled_info(state, disk_id) for disk_id in ids], quirks, {})
 
 
 def rollback_resource(state: State, params: Params, quirks: Quirks) -> Fields:
@@ -338,7 +343,7 @@ def create_vm_instance(state: State, params: Params, quirks: Quirks) -> Fields:
 def describe_vm_instance(state: State, params: Params, quirks: Quirks) -> Fields:
     """DescribeVMInstance: VMIDs.N, VPCID, SubnetID, ProjectIDs.N, Keyword, States.N, Offset, Limit."""
     found = state.find_vms(params.array("VMIDs"), vpc_id=params.text("VPCID"), subnet_id=params.text("SubnetID"))
-    return _page(params, found, lambda vm_id: _vm_info(state, vm_id), quirks, {"States": "State"})
+    return _page(params, found, lambda ids: [_vm_info(state, vm_id) for vm_id in ids], quirks, {"States": "State"})
 
 
 def start_vm_instance(state: State, params: Params, quirks: Quirks) -> Fields:
@@ -436,7 +441,7 @@ def _vm_info(state: State, vm_id: str) -> Fields:
         "IPInfos": [generation.record("vm_ip", address)],
         "DiskInfos": [_vm_disk_info(state, disk_id) for disk_id in reversed(state.find_disks(vm_id=vm_id))],
         "VMSPInfos": [],
-        "Tags": _tags(state, vm_id),
+        "Tags": _tags(state.tags([vm_id]).get(vm_id, {})),
         **network,
     }
     return generation.record("vm", values)
@@ -475,11 +480,14 @@ def _project(project_id: str) -> Fields:
     return {"ProjectID": project_id, "ProjectName": project_id}
 
 
-def _tags(state: State, resource_id: str) -> list[Fields]:
-    return [{"Key": key, "Value": value} for key, value in state.tags(resource_id).items()]
+def _tags(tags: Mapping[str, str]) -> list[Fields]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _page(params: Params, found: list[str], info: Callable[[str], Fields], quirks: Quirks, filters: Mapping[str, str]) -> Fields:
+Infos = Callable[[Sequence[str]], list[Fields]]
+
+
+def _page(params: Params, found: Sequence[str], infos: Infos, quirks: Quirks, filters: Mapping[str, str]) -> Fields:
     """A page of what was found. ``filters``: parameter → the field of the record that must have one of its values."""
     generation = params.generation
     offset = params.number("Offset", 0, 0)
@@ -487,13 +495,14 @@ def _page(params: Params, found: list[str], info: Callable[[str], Fields], quirk
     wanted = {field: values for name, field in {**filters, "ProjectIDs": "ProjectID"}.items() if (values := params.filter(name))}
     words = params.filter("Keyword")
     if wanted or words:
-        found = [one for one in found if _matches(info(one), wanted, words)]
+        found = list(found)
+        found = [one for one, info in zip(found, infos(found), strict=True) if _matches(info, wanted, words)]
     if shuffle := quirks.get("shuffle_pages"):
         rng: random.Random = shuffle["rng"]
-        rng.shuffle(found)
+        found = rng.sample(found, len(found))
     if offset and "shift_pages" in quirks:
         found = found[1:]
-    return {"TotalCount": len(found), "Infos": [info(one) for one in found[offset : offset + limit]]}
+    return {"TotalCount": len(found), "Infos": infos(found[offset : offset + limit])}
 
 
 def _matches(info: Fields, wanted: Mapping[str, list[str]], words: list[str]) -> bool:

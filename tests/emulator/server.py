@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulator import control
 from emulator.actions import REGION, ZONE
@@ -179,7 +179,7 @@ def _handle(api: Api, method: str, query: bytes, content_type: str, body: bytes)
     return api.handle(method, query, content_type, body)
 
 
-class ConnectionInReach(H11Protocol):
+class ConnectionInReach(HttpToolsProtocol):
     """Uvicorn's HTTP protocol, with the connection in each request's ``scope["state"]``, for replies that break it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

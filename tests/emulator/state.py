@@ -17,13 +17,14 @@ import sqlite3
 import string
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from emulator import disks
 from emulator.errors import ApiError, Reason
@@ -255,6 +256,31 @@ CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (due);
 """
 
 
+class Found(Sequence[str]):
+    """Ids that a query finds: their number, or a part of them, is read without the rest, since lists are read page by page."""
+
+    def __init__(self, read: Callable[[int, int], list[str]], count: Callable[[], int]) -> None:
+        """``read(start, stop)``: the ids from the one on to before the other."""
+        self._read = read
+        self._count = cache(count)
+
+    def __len__(self) -> int:
+        return self._count()
+
+    @overload
+    def __getitem__(self, part: int) -> str: ...
+    @overload
+    def __getitem__(self, part: slice) -> list[str]: ...
+    def __getitem__(self, part: int | slice) -> str | list[str]:
+        if isinstance(part, int):
+            return list(self)[part]
+        start, stop, step = part.indices(len(self))
+        return self._read(start, max(start, stop))[::step]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self[:])
+
+
 class StateInUse(Exception):
     """Another emulator works on this state directory."""
 
@@ -358,11 +384,14 @@ class State:
 
     def disk(self, disk_id: str) -> Disk:
         """Raises ApiError when there is no such disk."""
-        with self._lock:
-            row = self._row("SELECT * FROM disks WHERE id = ?", disk_id)
-        if row is None:
+        found = self.disks([disk_id])
+        if not found:
             raise ApiError(Reason.DISK_MISSING, disk_id)
-        return Disk(**row)
+        return found[disk_id]
+
+    def disks(self, ids: Collection[str]) -> dict[str, Disk]:
+        """Those of these ids that exist, by id."""
+        return {row["id"]: Disk(**row) for row in self._rows("SELECT * FROM disks WHERE id", ids)}
 
     def find_disks(self, ids: Collection[str] = (), *, vm_id: str = "", disk_type: str = "", recycled: bool | None = False) -> list[str]:
         """Ids of disks, of those in the recycle bin, or (None) of all, newest first; empty filters match all."""
@@ -449,15 +478,22 @@ class State:
 
     def snapshot(self, snapshot_id: str) -> Snapshot:
         """Raises ApiError when there is no such snapshot."""
-        with self._lock:
-            row = self._row("SELECT * FROM snapshots WHERE id = ?", snapshot_id)
-        if row is None:
+        found = self.snapshots([snapshot_id])
+        if not found:
             raise ApiError(Reason.SNAPSHOT_MISSING, snapshot_id)
-        return Snapshot(**row)
+        return found[snapshot_id]
+
+    def snapshots(self, ids: Collection[str]) -> dict[str, Snapshot]:
+        """Those of these ids that exist, by id."""
+        return {row["id"]: Snapshot(**row) for row in self._rows("SELECT * FROM snapshots WHERE id", ids)}
 
     def find_snapshots(self, ids: Collection[str] = (), *, disk_id: str = "", hidden: bool = False) -> list[str]:
         """Ids of the snapshots that are listed now, or hidden ones too, newest first; empty filters match all."""
-        return self._find("snapshots", ids, {"disk_id": disk_id}, "TRUE" if hidden else f"listed_at <= {self.clock()!r}")
+        return list(self.list_snapshots(ids, disk_id=disk_id, hidden=hidden))
+
+    def list_snapshots(self, ids: Collection[str] = (), *, disk_id: str = "", hidden: bool = False) -> Found:
+        """As :meth:`find_snapshots`, but only what is asked for is read."""
+        return self._found("snapshots", ids, {"disk_id": disk_id}, "TRUE" if hidden else f"listed_at <= {self.clock()!r}")
 
     def create_snapshot(
         self,
@@ -568,11 +604,12 @@ class State:
             for key, value in tags.items():
                 self._insert("tags", {"resource_id": resource_id, "key": key, "value": value})
 
-    def tags(self, resource_id: str) -> dict[str, str]:
-        """The tags of a disk, VM or snapshot, by key."""
-        with self._lock:
-            rows = self._db.execute("SELECT key, value FROM tags WHERE resource_id = ? ORDER BY rowid", (resource_id,)).fetchall()
-        return {row["key"]: row["value"] for row in rows}
+    def tags(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """The tags of those of these disks, VMs or snapshots that have any, by id and key."""
+        found: dict[str, dict[str, str]] = {}
+        for row in self._rows("SELECT * FROM tags WHERE resource_id", ids):
+            found.setdefault(row["resource_id"], {})[row["key"]] = row["value"]
+        return found
 
     # ---- timers
 
@@ -893,17 +930,32 @@ class State:
         columns = ", ".join(values)
         self._db.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
 
+    def _rows(self, query: str, ids: Collection[str]) -> list[Any]:
+        with self._lock:
+            return self._db.execute(f"{query} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)).fetchall()
+
     def _find(self, table: str, ids: Collection[str], equal: Mapping[str, str], condition: str = "TRUE") -> list[str]:
+        return list(self._found(table, ids, equal, condition))
+
+    def _found(self, table: str, ids: Collection[str], equal: Mapping[str, str], condition: str) -> Found:
         wanted = {column: value for column, value in equal.items() if value}
         conditions, values = [condition, *(f"{column} = ?" for column in wanted)], list[Any](wanted.values())
         if ids:
             conditions.append("id IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(list(ids)))
-        query = f"SELECT id FROM {table} WHERE {' AND '.join(conditions)} ORDER BY rowid DESC"
-        with self._lock:
-            found = self._db.cursor()
-            found.row_factory = None  # plain tuples: a page of a long list needs all ids before it
-            return [each for (each,) in found.execute(query, values)]
+
+        rows = f"FROM {table} WHERE {' AND '.join(conditions)}"
+
+        def read(start: int, stop: int) -> list[str]:
+            with self._lock:
+                query = f"SELECT id {rows} ORDER BY rowid DESC LIMIT {stop - start} OFFSET {start}"
+                return [row["id"] for row in self._db.execute(query, values)]
+
+        def count() -> int:
+            with self._lock:
+                return int(self._row(f"SELECT count(*) AS count {rows}", *values)["count"])
+
+        return Found(read, count)
 
     def _set_disk_status(self, disk_id: str, status: DiskStatus) -> None:
         self._db.execute("UPDATE disks SET status = ? WHERE id = ?", (status, disk_id))

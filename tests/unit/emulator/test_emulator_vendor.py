@@ -106,14 +106,14 @@ def test_every_action(client: UCloudStackClient, emulator: Emulator, clock: Any)
 
 
 def test_every_field_of_the_vendors_models_is_sent(emulator: Emulator) -> None:
-    from emulator.actions import _disk_info, _recycled_info, _snapshot_info, _vm_info
+    from emulator.actions import _disk_info, _recycled_info, _snapshot_infos, _vm_info
 
     state = emulator.state
     vm = state.add_vm("web", boot_gb=1)
     (disk,) = state.find_disks(vm_id=vm)
     for info, schema in (
         (_disk_info(state, disk), apis.models.DiskInfoSchema),
-        (_snapshot_info(state, state.add_snapshot(disk, "before")), apis.models.SnapshotInfoSchema),
+        (_snapshot_infos(state, [state.add_snapshot(disk, "before")])[0], apis.models.SnapshotInfoSchema),
         (_recycled_info(state, disk), apis.models.RecycledResourceInfoSchema),
         (_vm_info(state, vm), apis.models.VMInstanceInfoSchema),
         (_vm_info(state, vm)["DiskInfos"][0], apis.models.VMDiskInfoSchema),
