@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", default=0, type=_port, help="0: a free one")
     parser.add_argument("--snapshot-seconds", default=2, type=_at_least_zero, help="how long a snapshot takes")
     parser.add_argument("--rollback-seconds", default=2, type=_at_least_zero, help="how long a rollback takes")
-    parser.add_argument("--latency-ms", default=0, type=_at_least_zero, help="added to every request")
+    parser.add_argument("--latency-ms", default=0, type=_at_least_zero, help="from each request to its answer")
     parser.add_argument("--snapshot-limit", default=10, type=_count, help="snapshots per disk, 0: no limit")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a certificate authority of its own")
     parser.add_argument("--generation", choices=GENERATIONS, help="of the API; default: that of the folder, of a new one 1.x")

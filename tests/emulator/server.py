@@ -142,20 +142,22 @@ class Emulator:
 
 
 def application(api: Api, latency: float = 0) -> Starlette:
-    """The ASGI application: the API, its login page, and the control API. ``latency`` in seconds is spent before the work."""
+    """The ASGI application: the API, its login page, and the control API.
+
+    Each answer comes ``latency`` seconds after its request, as from a server that is half of them away: the work takes none of its own.
+    """
 
     async def serve(request: Request) -> Response:
         try:
             body = await request.body()
         except ClientDisconnect:
             return Response()
-        if latency:
-            await asyncio.sleep(latency)
+        answered = asyncio.get_running_loop().time() + latency
+        await _sleep_until(answered - latency / 2)
         content_type = request.headers.get("content-type", "")
         # Not in another thread: calls are carried out one after the other anyway, and handing them over costs more than most of them.
         reply = _handle(api, request.method, request.scope["query_string"], content_type, body)
-        if reply.delay:
-            await asyncio.sleep(reply.delay)
+        await _sleep_until(answered + reply.delay)
         return response(reply)
 
     async def login(request: Request) -> Response:
@@ -172,6 +174,12 @@ def application(api: Api, latency: float = 0) -> Starlette:
         Mount("/control", routes=control.routes(api.state, api.faults)),
     ]
     return Starlette(routes=routes, exception_handlers={Exception: broken})
+
+
+async def _sleep_until(moment: float) -> None:
+    """``moment``: in seconds of the event loop."""
+    if (left := moment - asyncio.get_running_loop().time()) > 0:
+        await asyncio.sleep(left)
 
 
 def _handle(api: Api, method: str, query: bytes, content_type: str, body: bytes) -> Any:
