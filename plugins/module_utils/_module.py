@@ -7,9 +7,9 @@
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
@@ -20,13 +20,8 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._progress import
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._records import REMARK_LENGTH
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._transport import Config
 
-try:
-    import requests  # noqa: F401, pylint: disable=unused-import
-except ImportError:
-    REQUESTS_IMPORT_ERROR: str | None = traceback.format_exc()
-else:
-    REQUESTS_IMPORT_ERROR = None
-
+HAS_REQUESTS = all(find_spec(name) for name in ("requests", "urllib3"))
+"""Looked for, and not imported: most tasks need urllib3 alone, which comes with it."""
 REQUIRED = ("api_url", "public_key", "private_key", "region")
 DELEGATED = "The module runs, and reads the environment, on the host that the task is delegated to: is delegate_to: localhost missing?"
 """Why an option that the user has set may be missing."""
@@ -70,8 +65,8 @@ def run(
     ``api_calls`` is added to every result; ``diff`` is left out if it was not asked for.
     """
     module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True)
-    if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=_missing(module.params, DELEGATED), exception=REQUESTS_IMPORT_ERROR)
+    if not HAS_REQUESTS:
+        module.fail_json(msg=_missing(module.params, DELEGATED))
     client = None
     try:
         client = connected(module.params)
@@ -107,7 +102,7 @@ def _missing(params: Mapping[str, Any], hint: str) -> str:
     """One line that names all that a connection lacks; empty if nothing is missing."""
     names = [f"{option} (or {_from_environment(option)[1][0]} in the environment)" for option in REQUIRED if not params[option]]
     options = f"missing: {', '.join(names)}. {hint}" if names else ""
-    if REQUESTS_IMPORT_ERROR:
+    if not HAS_REQUESTS:
         return f"{missing_required_lib('requests')}{' Also ' if options else ''}{options}"
     return options
 

@@ -5,9 +5,9 @@
 
 """Sends one POST over HTTP, and classifies requests that got no response. Knows neither keys nor actions.
 
-One adapter of the library ``requests``, with its connections and one TLS context, serves all threads of a task. A session around it would
-take as long again for each call, to follow redirects and keep cookies: a redirect leads to a login page instead of the API, and would turn
-a POST into a GET.
+One pool of connections of urllib3, the library below ``requests``, serves all threads of a task, with one TLS context. What ``requests``
+does above it takes as long again for each call: it builds sessions, follows redirects and keeps cookies. A redirect leads to a login page
+instead of the API, and would turn a POST into a GET. Only what it knows about proxies is used here, if there is one.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import ssl
 import threading
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._answers import MAX_BYTES, printable
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
@@ -33,15 +35,16 @@ from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import (
     UnknownOutcomeError,
 )
 
-try:
-    import requests
-    import requests.adapters
-    import requests.certs
+with suppress(ImportError):  # reported by the modules, with missing_required_lib
     import urllib3
-except ImportError:
-    pass  # reported by the modules, with missing_required_lib
 
 CONNECT_TIMEOUT = 10.0
+HEADERS = {
+    "User-Agent": "ansible-ucloudstack.cloud",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/x-www-form-urlencoded",
+}
 
 CERTIFICATE_ADVICE = {
     9: "Check the clock of this host.",
@@ -106,18 +109,18 @@ class Transport:
     """The HTTP connections with the API, for all threads of a task."""
 
     def __init__(self, config: Config) -> None:
-        """Raises EndpointError if the URL, or the CA file or directory, is unusable."""
+        """Raises EndpointError if the URL, a proxy variable, or the CA file or directory, is unusable."""
         self._config = config
-        self._adapter = _adapter(config)
-        self._proxies = requests.utils.get_environ_proxies(config.api_url, no_proxy=None)
-        self._request = _prepared(config.api_url)
+        self._pool, self._target = _pool(config)
+        seconds = config.request_timeout  # post() never waits for longer
+        self._timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT, seconds / 3), read=seconds + 1)
 
     def post(self, action: str, form: bytes, secrets: Sequence[str]) -> Response:
         """Send once. Raises NotSentError, UnknownOutcomeError or EndpointError; their messages do not contain ``secrets``.
 
-        The timeouts of the library ``requests`` apply to each single wait, so a slow name server, or an endpoint that sends a byte now
-        and then, would block the call forever. Therefore it runs in its own thread, which is abandoned after ``request_timeout``. If it
-        has not sent its body by then, it never does.
+        The timeouts of urllib3 apply to each single wait, so a slow name server, or an endpoint that sends a byte now and then, would
+        block the call forever. Therefore it runs in its own thread, which is abandoned after ``request_timeout``. If it has not sent its
+        body by then, it never does.
         """
         outcome: queue.SimpleQueue[Response | UCloudStackError] = queue.SimpleQueue()
         body = RequestBody(form)
@@ -135,19 +138,19 @@ class Transport:
 
     def _try_post(self, action: str, body: RequestBody, secrets: Sequence[str]) -> Response | UCloudStackError:
         """As :meth:`post`, but returns the exception: if raised here, its chain would contain the request, and with it the signature."""
-        config, request = self._config, self._request.copy()
-        request.body = body
-        request.headers["Content-Length"] = str(len(body.getbuffer()))
-        timeout = (min(CONNECT_TIMEOUT, config.request_timeout / 3), config.request_timeout + 1)  # post() never waits for the second
+        config = self._config
+        headers = {**HEADERS, "Content-Length": str(len(body.getbuffer()))}
+        raw = {"redirect": False, "retries": False, "assert_same_host": False, "preload_content": False, "decode_content": False}
         try:
-            with self._adapter.send(request, stream=True, timeout=timeout, verify=config.validate_certs, proxies=self._proxies) as response:
+            response = self._pool.urlopen("POST", self._target, body, headers, timeout=self._timeout, **raw)
+            with closing(response):  # its connection is kept, if it was read to its end
                 content = _body(response)
-                if len(content) > MAX_BYTES:
-                    return UnknownOutcomeError(
-                        f"{action}: {config.api_url} sent more than {MAX_BYTES} bytes, which is not a response of the API."
-                    )
-                return Response(response.status_code, response.headers, content)
-        except Exception as error:  # noqa: BLE001 (requests and urllib3 raise many kinds, which differ between their versions)
+            if len(content) > MAX_BYTES:
+                return UnknownOutcomeError(
+                    f"{action}: {config.api_url} sent more than {MAX_BYTES} bytes, which is not a response of the API."
+                )
+            return Response(response.status, response.headers, content)
+        except Exception as error:  # noqa: BLE001 (urllib3 raises many kinds, which differ between its versions)
             return failure(action, config.api_url, error, body.sent, secrets)
 
 
@@ -162,7 +165,7 @@ def failure(action: str, url: str, error: Exception, sent: bool, secrets: Sequen
             advice = CERTIFICATE_ADVICE.get(getattr(cause, "verify_code", 62), "Set ca_path to the CA that signed it.")
             details = printable(getattr(cause, "verify_message", str(cause)))
             return EndpointError(f"{action}: the certificate of {url} is not trusted ({details}). {advice}")
-    if isinstance(error, ValueError):  # requests and urllib3 raise it for an invalid URL or proxy
+    if isinstance(error, ValueError):  # urllib3 raises it for an invalid URL or proxy
         return EndpointError(f"{action}: {url} cannot be opened ({reason}). Check api_url and the proxy variables.")
     if url.startswith("https:") and not any(isinstance(cause, _unconnected()) for cause in causes):
         return NotSentError(
@@ -178,7 +181,7 @@ def _unconnected() -> tuple[type[Exception], ...]:
 
 
 def _exception_chain(error: BaseException | None) -> Iterable[BaseException]:
-    """The exception and all its causes, outermost first: requests wraps urllib3, which wraps ssl, socket and http.client."""
+    """The exception and all its causes, outermost first: urllib3 wraps ssl, socket and http.client."""
     seen: list[BaseException] = []
     todo = [error]
     while todo:
@@ -191,24 +194,36 @@ def _exception_chain(error: BaseException | None) -> Iterable[BaseException]:
     return seen
 
 
-def _prepared(api_url: str) -> Any:
-    """A request of which each call sends a copy with a body of its own."""
-    headers = {
-        "User-Agent": "ansible-ucloudstack.cloud",
-        "Accept": "*/*",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/x-www-form-urlencoded",
-    }
+def _pool(config: Config) -> tuple[Any, str]:
+    """The connections with the API, or with the proxy for it, and the target of each request: its path, or for some proxies its URL."""
+    scheme = _checked_scheme(config.api_url)
+    tls: dict[str, Any] = {"ssl_context": _tls_context(config)} if scheme == "https" else {}
     try:
-        return requests.Request("POST", api_url, headers).prepare()
-    except ValueError as error:  # the kind that requests raises for an invalid URL
-        raise EndpointError(f"{printable(api_url)} cannot be opened ({printable(str(error))}). Check api_url.") from None
+        url, proxy = urllib3.util.parse_url(config.api_url), _proxy(config.api_url)
+        manager = _proxy_manager(config, proxy, tls) if proxy else urllib3.PoolManager(num_pools=1, maxsize=config.parallelism, **tls)
+        return manager.connection_from_url(url.url), url.url if proxy.startswith("http") and scheme == "http" else url.request_uri
+    except ValueError:  # its message may contain the password for the proxy
+        raise EndpointError(f"{printable(config.api_url)} cannot be opened (invalid URL). Check api_url and the proxy variables.") from None
 
 
-def _adapter(config: Config) -> Any:
-    if _checked_scheme(config.api_url) == "https":
-        return _context_adapter(_tls_context(config), config.parallelism)
-    return requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism)
+def _proxy(api_url: str) -> str:
+    """The URL of the proxy that the environment names for this URL; empty if there is none."""
+    if not getproxies():
+        return ""
+    # Here and below, because most need no proxy, and no more of requests than urllib3, which is imported in two thirds of the time.
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(api_url, get_environ_proxies(api_url, no_proxy=None)) or ""
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _proxy_manager(config: Config, proxy: str, tls: Mapping[str, Any]) -> Any:
+    """Raises ValueError if the URL of the proxy is invalid."""
+    from requests.adapters import HTTPAdapter
+
+    if not urllib3.util.parse_url(proxy).host:
+        raise ValueError("no host")
+    return HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism).proxy_manager_for(proxy, **tls)
 
 
 def _checked_scheme(api_url: str) -> str:
@@ -242,8 +257,12 @@ def _tls_context(config: Config) -> ssl.SSLContext:
             raise EndpointError(f"ca_path {config.ca_path!r} contains no readable CA certificates ({error}).") from None
     else:
         system = ssl.get_default_verify_paths()
-        bundle: str = requests.certs.where()  # type: ignore[attr-defined]
-        for path in (bundle, system.openssl_cafile, system.openssl_capath):
+        paths = [system.openssl_cafile, system.openssl_capath]
+        with suppress(ImportError):  # a distribution may leave it out, and let requests trust the system alone
+            import certifi
+
+            paths.append(certifi.where())
+        for path in paths:
             if Path(path).exists():
                 _load_ca(context, path)
     return context
@@ -256,31 +275,13 @@ def _load_ca(context: ssl.SSLContext, path: str) -> None:
         context.load_verify_locations(cafile=path)
 
 
-def _context_adapter(context: ssl.SSLContext, connections: int) -> Any:
-    class ContextAdapter(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, **kwargs, ssl_context=context)
-
-        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-            return super().proxy_manager_for(*args, **kwargs, ssl_context=context)
-
-        def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
-            """requests 2.32.0 to 2.32.2 replace our context with their own if verify is True."""
-            return super().get_connection_with_tls_context(request, verify and 1, proxies, cert)  # type: ignore[arg-type]
-
-        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-            """Do nothing: the context already has the CAs, and setting a bundle here would parse it again."""
-
-    return ContextAdapter(pool_connections=1, pool_maxsize=connections)
-
-
 def _body(response: Any) -> bytes:
     """The decompressed body, read only up to one chunk past the limit.
 
     urllib3 does not decompress it, because old versions expand 64 kB to 64 MB at once. ``read1`` is preferred to ``read``, because
     http.client treats a chunk with a length of -1 as endless, and would read all of it.
     """
-    fetch = getattr(response.raw, "read1", response.raw.read)
+    fetch = getattr(response, "read1", response.read)
     body = bytearray()
     while len(body) <= MAX_BYTES and (chunk := fetch(65536, decode_content=False)):
         body += chunk

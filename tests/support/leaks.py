@@ -26,7 +26,7 @@ PLACES = {
     "_snapshots:create": "snapshot",
     "_vms:attachments": "snapshot_rollback",
     "_vms:with_disk_states": "vm_power",
-    "_transport:_adapter": "snapshot_info",
+    "_transport:_pool": "snapshot_info",
     "_client:flatten": "vm_info",
     "_client:signature": "vm_info",
     "_client:Pace.faster": "vm_info",

@@ -24,7 +24,8 @@ PLACES = {
 }
 """Each folder or file with its line in the picture, and the side of the bar that it is on, if there is one in that line."""
 OF_OTHERS = {
-    "requests": {"_module", "_transport"},
+    "requests": {"_transport"},
+    "certifi": {"_transport"},
     "urllib3": {"_transport"},
     "ansible": {"modules", "filter", "inventory", "plugin_utils", "_module"},
     "yaml": {"plugin_utils"},

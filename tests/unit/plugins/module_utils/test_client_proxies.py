@@ -41,10 +41,13 @@ def tunnel(request: Any) -> None:
     upstream.close()
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_http_goes_through_the_proxy(connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_http_goes_through_the_proxy(
+    connect: Connect, endpoint: Serve, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
+) -> None:
     proxy = endpoint(GOOD)
-    monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
     assert connect("http://console.customer.test/api").call("CreateSnapshot", {"Name": "x"}) == GOOD
     (request,) = proxy.requests
     assert request.line == "POST http://console.customer.test/api HTTP/1.1"

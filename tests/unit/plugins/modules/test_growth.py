@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_four_times_the_disks_take_four_times_the_comparisons(
     counts = []
     for number in (FEW, MANY):
         requested = prepare(cloud, [cloud.state.add_disk(f"disk-{each}", 1) for each in range(number)])
-        counts.append(comparisons(lambda given=requested: run(module, **given, **options)))
+        counts.append(comparisons(partial(run, module, **requested, **options)))
         for snapshot_id in cloud.state.find_snapshots(hidden=True):
             cloud.state.remove_snapshot(snapshot_id)
     assert 0 < counts[1] <= MANY // FEW * counts[0]

@@ -37,7 +37,7 @@ def of_modules(modules: tuple[str, ...], *cases: tuple[dict[str, Any], list[str]
 
 @pytest.mark.parametrize("module", [*MODULES, *VMS])
 def test_all_that_is_missing_is_named_in_one_message(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_module, "REQUESTS_IMPORT_ERROR", "Traceback")
+    monkeypatch.setattr(_module, "HAS_REQUESTS", False)
     answer = module_answer(module, {**DISKS, "api_url": "https://console.example.com/api"} if module in MODULES else VMS[module])
     assert answer.failed and "Python library (requests)" in answer.msg
     assert (
