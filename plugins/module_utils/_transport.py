@@ -202,8 +202,9 @@ def _pool(config: Config) -> tuple[Any, str]:
         url, proxy = urllib3.util.parse_url(config.api_url), _proxy(config.api_url)
         manager = _proxy_manager(config, proxy, tls) if proxy else urllib3.PoolManager(num_pools=1, maxsize=config.parallelism, **tls)
         return manager.connection_from_url(url.url), url.url if proxy.startswith("http") and scheme == "http" else url.request_uri
-    except ValueError:  # its message may contain the password for the proxy
-        raise EndpointError(f"{printable(config.api_url)} cannot be opened (invalid URL). Check api_url and the proxy variables.") from None
+    except ValueError as error:
+        reason = printable(str(error))
+        raise EndpointError(f"{printable(config.api_url)} cannot be opened ({reason}). Check api_url and the proxy variables.") from None
 
 
 def _proxy(api_url: str) -> str:
@@ -218,11 +219,15 @@ def _proxy(api_url: str) -> str:
 
 
 def _proxy_manager(config: Config, proxy: str, tls: Mapping[str, Any]) -> Any:
-    """Raises ValueError if the URL of the proxy is invalid."""
+    """Raises ValueError, without the password for the proxy, if it cannot be used."""
     from requests.adapters import HTTPAdapter
 
-    if not urllib3.util.parse_url(proxy).host:
-        raise ValueError("no host")
+    try:
+        host = urllib3.util.parse_url(proxy).host
+    except ValueError:
+        host = None
+    if not host:
+        raise ValueError("the URL of the proxy is invalid")
     return HTTPAdapter(pool_connections=1, pool_maxsize=config.parallelism).proxy_manager_for(proxy, **tls)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 from ansible_collections.ucloudstack.cloud.plugins.module_utils._client import Client
-from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import EndpointError, NotSentError, UCloudStackError
+from ansible_collections.ucloudstack.cloud.plugins.module_utils._errors import EndpointError, NotSentError
 
 Connect = Callable[..., Client]
 Serve = Callable[..., Any]
@@ -158,9 +158,20 @@ def test_an_unreachable_proxy(connect: Connect, endpoint: Serve, monkeypatch: py
         connect(url).call("CreateSnapshot", {})
 
 
-@pytest.mark.parametrize("value", ["http://", "http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1", "http://someone:something@:80"])
-def test_proxy_variables_that_make_no_sense(connect: Connect, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("http://", "the URL of the proxy is invalid"),
+        ("http://[::1", "the URL of the proxy is invalid"),
+        ("http://127.0.0.1:99999", "the URL of the proxy is invalid"),
+        ("http://someone:something@:80", "the URL of the proxy is invalid"),
+        ("ftp://someone:something@127.0.0.1", "unsupported scheme"),
+        ("socks5://someone:something@127.0.0.1", "SOCKS"),  # needs PySocks
+    ],
+)
+def test_proxy_variables_that_make_no_sense(connect: Connect, monkeypatch: pytest.MonkeyPatch, value: str, reason: str) -> None:
     monkeypatch.setenv("http_proxy", value)
-    with pytest.raises(UCloudStackError, match="proxy variables") as caught:
-        connect("http://console.customer.test/api").call("CreateSnapshot", {})
+    with pytest.raises(EndpointError, match="proxy variables") as caught:
+        connect("http://console.customer.test/api")
+    assert reason in str(caught.value)
     assert "something" not in str(caught.value) and str(caught.value).isprintable()
