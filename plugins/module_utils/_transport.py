@@ -142,7 +142,7 @@ class Transport:
         headers = {**HEADERS, "Content-Length": str(len(body.getbuffer()))}
         raw = {"redirect": False, "retries": False, "assert_same_host": False, "preload_content": False, "decode_content": False}
         try:
-            response = self._pool.urlopen("POST", self._target, body, headers, timeout=self._timeout, **raw)
+            response = self._pool.request("POST", self._target, body=body, headers=headers, timeout=self._timeout, **raw)
             with closing(response):  # its connection is kept, if it was read to its end
                 content = _body(response)
             if len(content) > MAX_BYTES:

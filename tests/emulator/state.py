@@ -269,8 +269,10 @@ class Found(Sequence[str]):
 
     @overload
     def __getitem__(self, part: int) -> str: ...
+
     @overload
     def __getitem__(self, part: slice) -> list[str]: ...
+
     def __getitem__(self, part: int | slice) -> str | list[str]:
         if isinstance(part, int):
             return list(self)[part]

@@ -57,6 +57,7 @@ def main() -> int:
                 arguments.json.write_text(json.dumps({**settings, **figures.as_json(rows, runs)}, indent=2) + "\n")
     print(f"\n{figures.costs(rows)}")
     print("\nlimit: a ping playbook, the import of requests, the calls that are needed, so many at once, and what the cloud itself takes")
+    print("echo: a module that takes as many ids and returns as many results, without any cloud")
     return 0
 
 

@@ -15,6 +15,8 @@ from benchmark.tables import table
 
 PING = "ping"
 """The name of the measurement of a playbook with one ``ping``: what Ansible itself needs."""
+ECHO = "echo"
+"""As :data:`PING`, but with a module that takes as many ids, and returns as many results, as the tasks that act."""
 PAGE = 100
 """Entries of a list in one response (API guide 5.2)."""
 LISTED_AT_ONCE = 16
@@ -74,7 +76,7 @@ def limit(task: str, disks: int, parallelism: int, cloud: Cloud, ping: float, im
     cloud itself needs. ``info`` lists two snapshots of each disk, the pages after the first side by side. If the cloud accepts only so
     many requests a second, then the fewest that do it, 100 disks in each list and poll, take that long at least.
     """
-    if task == PING:
+    if task in (PING, ECHO):
         return ping
     pages = ceil((2 if task == "info" else 1) * disks / PAGE)
     waits = {"create": [cloud.snapshot], "loop": [cloud.snapshot], "rollback": [cloud.rollback, cloud.snapshot], "delete": [cloud.short]}

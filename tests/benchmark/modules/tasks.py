@@ -20,18 +20,19 @@ from statistics import median
 from typing import Any
 
 import psutil
-from benchmark.modules.figures import PING, Cloud, Run
+from benchmark.modules.figures import ECHO, PING, Cloud, Run
 from emulator.state import TRANSITION_SECONDS
 from support import stage
 from support.collection import COLLECTIONS
 
 CLOUD = Cloud(latency=0.05, snapshot=3, rollback=3, short=TRANSITION_SECONDS)
-TASKS = (PING, "create", "repeat", "rollback", "info", "delete")
+TASKS = (PING, ECHO, "create", "repeat", "rollback", "info", "delete")
 """In the order in which they find what they need; after the rollback, each disk has two snapshots."""
 LOOP = "loop"
 """As create, but a loop over the disks; for no more of them than are looped over here."""
 LOOPED = 10
 NAME, MARKER = "benchmark", "benchmark-marker"
+LIBRARY = {"ANSIBLE_LIBRARY": str(Path(__file__).parent / "library")}
 
 
 class Stand:
@@ -47,7 +48,7 @@ class Stand:
         """Run the playbook of one task. Raises RuntimeError if it fails."""
         book = self._folder / f"{task}.yml"
         book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [self._task(task)]}]))
-        environment = {**self._cloud.environment, **stage.WITH_FILES}
+        environment = {**self._cloud.environment, **stage.WITH_FILES, **LIBRARY}
         self._cloud.control("calls", "DELETE")
         if self._rate:
             self._cloud.control("faults", "POST", [{"kind": "throttle", "rate": self._rate, "burst": self._rate}])
@@ -68,6 +69,8 @@ class Stand:
     def _task(self, task: str) -> dict[str, Any]:
         if task == PING:
             return {"ansible.builtin.ping": {}}
+        if task == ECHO:
+            return {"echo": {"disk_ids": self._disk_ids}}
         if task == "info":
             return {"ucloudstack.cloud.snapshot_info": self._connection()}
         acting = {**self._connection(), "parallelism": self._parallelism}

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 from benchmark.modules import figures
-from benchmark.modules.figures import PING, Cloud, Run
+from benchmark.modules.figures import ECHO, PING, Cloud, Run
 
 CLOUD = Cloud(latency=0.05, snapshot=3, rollback=4, short=0.2)
 
@@ -24,6 +24,7 @@ def run(seconds: float, calls: int = 0) -> Run:
     ("task", "disks", "parallelism", "seconds"),
     [
         (PING, 1000, 32, 0.5),
+        (ECHO, 1000, 32, 0.5),
         ("create", 1, 16, 0.6 + 3 * 0.05 + 3),
         ("create", 100, 16, 0.6 + 9 * 0.05 + 3),
         ("create", 1000, 32, 0.6 + 34 * 0.05 + 3),
