@@ -24,6 +24,6 @@ def test_benchmark_measures_every_task(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     medians = {row["task"]: row for row in json.loads(figures.read_text())["medians"]}
-    assert list(medians) == ["ping", "create", "repeat", "rollback", "info", "delete", "loop"]
+    assert list(medians) == ["ping", "echo", "create", "repeat", "rollback", "info", "delete", "loop"]
     assert medians["repeat"]["calls"] == 1 and medians["loop"]["calls"] > medians["create"]["calls"] > 3
     assert all(row["peak_mib"] > 10 and row["limit"] > 0 for row in medians.values())
