@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, Protocol
 
 from emulator import disks
 from emulator.errors import ApiError, Reason
@@ -267,13 +267,8 @@ class Found(Sequence[str]):
     def __len__(self) -> int:
         return self._count()
 
-    @overload
-    def __getitem__(self, part: int) -> str: ...
-
-    @overload
-    def __getitem__(self, part: slice) -> list[str]: ...
-
-    def __getitem__(self, part: int | slice) -> str | list[str]:
+    def __getitem__(self, part: Any) -> Any:
+        """An id, or a list of ids."""
         if isinstance(part, int):
             return list(self)[part]
         start, stop, step = part.indices(len(self))
