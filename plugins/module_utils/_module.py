@@ -65,8 +65,6 @@ def run(
     ``api_calls`` is added to every result; ``diff`` is left out if it was not asked for.
     """
     module = AnsibleModule(argument_spec={**CONNECTION, **argument_spec}, supports_check_mode=True)
-    if not HAS_REQUESTS:
-        module.fail_json(msg=_missing(module.params, DELEGATED))
     client = None
     try:
         client = connected(module.params)

@@ -5,9 +5,9 @@
 
 """Sends one POST over HTTP, and classifies requests that got no response. Knows neither keys nor actions.
 
-One pool of connections of urllib3, the library below ``requests``, serves all threads of a task, with one TLS context. What ``requests``
-does above it takes as long again for each call: it builds sessions, follows redirects and keeps cookies. A redirect leads to a login page
-instead of the API, and would turn a POST into a GET. Only what it knows about proxies is used here, if there is one.
+One pool of connections of urllib3, the library below ``requests``, serves all threads of a task, with one TLS context. ``requests`` itself
+would take longer to import, and for each call; and it follows redirects, which lead to a login page instead of the API, and turn a POST
+into a GET. Only what it knows about proxies is used here, if there is one.
 """
 
 from __future__ import annotations
@@ -138,20 +138,27 @@ class Transport:
 
     def _try_post(self, action: str, body: RequestBody, secrets: Sequence[str]) -> Response | UCloudStackError:
         """As :meth:`post`, but returns the exception: if raised here, its chain would contain the request, and with it the signature."""
-        config = self._config
-        headers = {**HEADERS, "Content-Length": str(len(body.getbuffer()))}
-        raw = {"redirect": False, "retries": False, "assert_same_host": False, "preload_content": False, "decode_content": False}
+        url = self._config.api_url
         try:
-            response = self._pool.request("POST", self._target, body=body, headers=headers, timeout=self._timeout, **raw)
+            response = self._pool.request(
+                "POST",
+                self._target,
+                body=body,
+                headers={**HEADERS, "Content-Length": str(len(body.getbuffer()))},
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
             with closing(response):  # its connection is kept, if it was read to its end
                 content = _body(response)
             if len(content) > MAX_BYTES:
-                return UnknownOutcomeError(
-                    f"{action}: {config.api_url} sent more than {MAX_BYTES} bytes, which is not a response of the API."
-                )
+                return UnknownOutcomeError(f"{action}: {url} sent more than {MAX_BYTES} bytes, which is not a response of the API.")
             return Response(response.status, response.headers, content)
         except Exception as error:  # noqa: BLE001 (urllib3 raises many kinds, which differ between its versions)
-            return failure(action, config.api_url, error, body.sent, secrets)
+            return failure(action, url, error, body.sent, secrets)
 
 
 def failure(action: str, url: str, error: Exception, sent: bool, secrets: Sequence[str]) -> UCloudStackError:
@@ -211,7 +218,7 @@ def _proxy(api_url: str) -> str:
     """The URL of the proxy that the environment names for this URL; empty if there is none."""
     if not getproxies():
         return ""
-    # Here and below, because most need no proxy, and no more of requests than urllib3, which is imported in two thirds of the time.
+    # Imported here and below, since few tasks have a proxy, and urllib3 alone is imported in two thirds of the time.
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(api_url, get_environ_proxies(api_url, no_proxy=None)) or ""

@@ -160,11 +160,11 @@ def job(client: Client, module: AnsibleModule) -> dict[str, Any]:
         found = _snapshots.of_disks(client, disk_ids, deadline)
     else:
         found = _snapshots.everything(client, deadline)
-    of_disks = set(disk_ids or ())
+    wanted = set(disk_ids or ())
     fitting = [
         snapshot.as_result()
         for snapshot in sorted(found, key=by_age)
-        if (not of_disks or snapshot.disk_id in of_disks)
+        if (not wanted or snapshot.disk_id in wanted)
         and (name is None or snapshot.name == name)
         and snapshot.name.startswith(prefix or "")
         and (status is None or same_snapshot_state(snapshot.status, status))

@@ -331,8 +331,8 @@ def find(task: Task, wanted: Wanted) -> tuple[Seen, list[tuple[str, str]]]:
     pairs += [(disk_id, "") for disk_id in wanted.disk_ids]
     targets: dict[str, list[str]] = {}
     for disk_id, target in pairs:
-        targets.setdefault(disk_id, []).append(target)
-    targets.pop("", None)
+        if disk_id:
+            targets.setdefault(disk_id, []).append(target)
     for disk_id, rivals in targets.items():
         if len(rivals) > 1:
             raise _module.InputError(f"{' and '.join(rivals)} are snapshots of the same disk, {disk_id}: give one of them.")

@@ -147,10 +147,10 @@ def _show_odd_status(state: State, resource_id: str, quirks: Quirks) -> None:
 def _snapshot_infos(state: State, ids: Sequence[str]) -> list[Fields]:
     snapshots = state.snapshots(ids)
     disks, tags = state.disks({each.disk_id for each in snapshots.values()}), state.tags(ids)
-    return [_snapshot_info(state, snapshots[each], disks[snapshots[each].disk_id], tags.get(each, {})) for each in ids]
+    return [_snapshot_info(state, snapshots[each], disks[snapshots[each].disk_id], tags) for each in ids]
 
 
-def _snapshot_info(state: State, snapshot: Snapshot, disk: Disk, tags: Mapping[str, str]) -> Fields:
+def _snapshot_info(state: State, snapshot: Snapshot, disk: Disk, tags: Tags) -> Fields:
     generation = state.generation
     values = {
         **_COMPANY,
@@ -170,7 +170,7 @@ def _snapshot_info(state: State, snapshot: Snapshot, disk: Disk, tags: Mapping[s
         "DiskAttachResourceType": "VM" if disk.vm_id else "",
         "CreateTime": snapshot.create_time,
         "Encrypted": False,
-        "Tags": _tags(tags),
+        "Tags": _tags(tags, snapshot.id),
     }
     return generation.record("snapshot", values)
 
@@ -258,7 +258,7 @@ def _disk_info(state: State, disk_id: str) -> Fields:
         "ShareAble": False,
         "Percent": 100,
         "Reason": "",
-        "Tags": _tags(state.tags([disk_id]).get(disk_id, {})),
+        "Tags": _tags(state.tags([disk_id]), disk_id),
         "ChargeType": disk.charge_type,
         "CreateTime": disk.create_time,
         "ExpireTime": disk.create_time + 3600,
@@ -441,7 +441,7 @@ def _vm_info(state: State, vm_id: str) -> Fields:
         "IPInfos": [generation.record("vm_ip", address)],
         "DiskInfos": [_vm_disk_info(state, disk_id) for disk_id in reversed(state.find_disks(vm_id=vm_id))],
         "VMSPInfos": [],
-        "Tags": _tags(state.tags([vm_id]).get(vm_id, {})),
+        "Tags": _tags(state.tags([vm_id]), vm_id),
         **network,
     }
     return generation.record("vm", values)
@@ -480,11 +480,12 @@ def _project(project_id: str) -> Fields:
     return {"ProjectID": project_id, "ProjectName": project_id}
 
 
-def _tags(tags: Mapping[str, str]) -> list[Fields]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
+Tags = Mapping[str, Mapping[str, str]]
 Infos = Callable[[Sequence[str]], list[Fields]]
+
+
+def _tags(tags: Tags, resource_id: str) -> list[Fields]:
+    return [{"Key": key, "Value": value} for key, value in tags.get(resource_id, {}).items()]
 
 
 def _page(params: Params, found: Sequence[str], infos: Infos, quirks: Quirks, filters: Mapping[str, str]) -> Fields:
@@ -495,7 +496,6 @@ def _page(params: Params, found: Sequence[str], infos: Infos, quirks: Quirks, fi
     wanted = {field: values for name, field in {**filters, "ProjectIDs": "ProjectID"}.items() if (values := params.filter(name))}
     words = params.filter("Keyword")
     if wanted or words:
-        found = list(found)
         found = [one for one, info in zip(found, infos(found), strict=True) if _matches(info, wanted, words)]
     if shuffle := quirks.get("shuffle_pages"):
         rng: random.Random = shuffle["rng"]

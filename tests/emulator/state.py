@@ -260,7 +260,7 @@ class Found(Sequence[str]):
     """Ids that a query finds: their number, or a part of them, is read without the rest, since lists are read page by page."""
 
     def __init__(self, read: Callable[[int, int], list[str]], count: Callable[[], int]) -> None:
-        """``read(start, stop)``: the ids from the one on to before the other."""
+        """``read(limit, offset)``: at most so many ids, or all with -1, as in SQL."""
         self._read = read
         self._count = cache(count)
 
@@ -270,12 +270,16 @@ class Found(Sequence[str]):
     def __getitem__(self, part: Any) -> Any:
         """An id, or a list of ids."""
         if isinstance(part, int):
-            return list(self)[part]
+            return self.all()[part]
         start, stop, step = part.indices(len(self))
-        return self._read(start, max(start, stop))[::step]
+        return self._read(max(stop - start, 0), start)[::step]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self[:])
+        return iter(self.all())
+
+    def all(self) -> list[str]:
+        """All of them, without counting them first."""
+        return self._read(-1, 0)
 
 
 class StateInUse(Exception):
@@ -486,7 +490,7 @@ class State:
 
     def find_snapshots(self, ids: Collection[str] = (), *, disk_id: str = "", hidden: bool = False) -> list[str]:
         """Ids of the snapshots that are listed now, or hidden ones too, newest first; empty filters match all."""
-        return list(self.list_snapshots(ids, disk_id=disk_id, hidden=hidden))
+        return self.list_snapshots(ids, disk_id=disk_id, hidden=hidden).all()
 
     def list_snapshots(self, ids: Collection[str] = (), *, disk_id: str = "", hidden: bool = False) -> Found:
         """As :meth:`find_snapshots`, but only what is asked for is read."""
@@ -932,7 +936,7 @@ class State:
             return self._db.execute(f"{query} IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)).fetchall()
 
     def _find(self, table: str, ids: Collection[str], equal: Mapping[str, str], condition: str = "TRUE") -> list[str]:
-        return list(self._found(table, ids, equal, condition))
+        return self._found(table, ids, equal, condition).all()
 
     def _found(self, table: str, ids: Collection[str], equal: Mapping[str, str], condition: str) -> Found:
         wanted = {column: value for column, value in equal.items() if value}
@@ -940,12 +944,11 @@ class State:
         if ids:
             conditions.append("id IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(list(ids)))
-
         rows = f"FROM {table} WHERE {' AND '.join(conditions)}"
 
-        def read(start: int, stop: int) -> list[str]:
+        def read(limit: int, offset: int) -> list[str]:
             with self._lock:
-                query = f"SELECT id {rows} ORDER BY rowid DESC LIMIT {stop - start} OFFSET {start}"
+                query = f"SELECT id {rows} ORDER BY rowid DESC LIMIT {limit} OFFSET {offset}"
                 return [row["id"] for row in self._db.execute(query, values)]
 
         def count() -> int:
